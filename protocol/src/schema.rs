@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     CancelParams, DashboardParams, DashboardResult, Empty, Error, FlagsResult, InfoParams, InitializeParams,
-    InitializeResult, Instance, ListAgentsResult, ListParams, ListResult, Log, Manifest, PROTOCOL_VERSION, Plan,
-    RemoveParams, StartParams, Status, Step, StopParams, TerminalParams, Workspace,
+    InitializeResult, Instance, ListAgentsResult, ListParams, ListResult, Log, Manifest, PROTOCOL_VERSION,
+    Plan, RemoveParams, StartParams, Status, Step, StopParams, TerminalParams, Workspace,
     method::{self, for_each_method},
 };
 

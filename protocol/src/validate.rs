@@ -7,13 +7,18 @@ use crate::{Capabilities, Error, Instance, NetworkMode, State, Workspace};
 impl Workspace {
     /// Whether every field is what it must be; the first that is not is named by `fieldPath`.
     pub fn validate(&self) -> Result<(), Error> {
-        if self.workspace_id.len() != 64 || !self.workspace_id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        if self.workspace_id.len() != 64
+            || !self.workspace_id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         {
-            let message = format!("workspace id {:?} is not 64 lowercase hexadecimal digits", self.workspace_id);
+            let message =
+                format!("workspace id {:?} is not 64 lowercase hexadecimal digits", self.workspace_id);
             return Err(Error::invalid_workspace("workspaceId", message));
         }
         if self.name.is_empty() || self.name.contains(['/', '\0']) || self.name.starts_with('.') {
-            return Err(Error::invalid_workspace("name", format!("workspace name {:?} is not usable", self.name)));
+            return Err(Error::invalid_workspace(
+                "name",
+                format!("workspace name {:?} is not usable", self.name),
+            ));
         }
         absolute("sourcePath", &self.source_path)?;
         self.validate_environment()?;
@@ -94,7 +99,8 @@ impl Workspace {
                 absolute(&format!("files[{i}].source"), source)?;
             }
             if file.mode & !0o777 != 0 {
-                let message = format!("file {path:?} has mode {:o}, which is more than permission bits", file.mode);
+                let message =
+                    format!("file {path:?} has mode {:o}, which is more than permission bits", file.mode);
                 return Err(Error::invalid_workspace(format!("files[{i}].mode"), message));
             }
         }
@@ -105,14 +111,19 @@ impl Workspace {
     /// says what is missing.
     pub fn check_needs(&self, capabilities: &Capabilities) -> Result<(), Error> {
         let need = |there: bool, field: &str, what: &str| {
-            if there { Ok(()) } else { Err(Error::unsupported(format!("{what} is not supported")).field(field)) }
+            if there {
+                Ok(())
+            } else {
+                Err(Error::unsupported(format!("{what} is not supported")).field(field))
+            }
         };
         need(self.mounts.is_empty() || capabilities.bind_mounts.is_some(), "mounts", "mounting host paths")?;
         need(self.ports.is_empty() || capabilities.ports.is_some(), "ports", "forwarding ports")?;
         need(self.features.is_empty() || capabilities.features.is_some(), "features", "installing features")?;
         need(self.secrets.is_empty() || capabilities.secrets.is_some(), "secrets", "injecting secrets")?;
         let secret_environment = self.environment.iter().any(|variable| variable.secret.is_some());
-        let secret_source = capabilities.secret_environment.is_some() || capabilities.runtime_secrets.is_some();
+        let secret_source =
+            capabilities.secret_environment.is_some() || capabilities.runtime_secrets.is_some();
         need(!secret_environment || secret_source, "environment", "a secret in the environment")?;
         let limits = capabilities.limits.unwrap_or_default();
         need(self.limits.memory_bytes.is_none() || limits.memory, "limits.memoryBytes", "limiting memory")?;
@@ -167,7 +178,9 @@ fn absolute(field: &str, path: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Agent, EnvVar, FileEntry, LimitsCapability, Mount, Network, NetworkPolicyCapability, Port, Supported};
+    use crate::{
+        Agent, EnvVar, FileEntry, LimitsCapability, Mount, Network, NetworkPolicyCapability, Port, Supported,
+    };
 
     fn workspace(change: impl FnOnce(&mut Workspace)) -> Workspace {
         let agent = Agent::new("shell", vec!["bash".into()]);
