@@ -24,7 +24,29 @@ pub(crate) struct Envelope<'a> {
     pub(crate) error: Option<&'a RawValue>,
 }
 
-impl Envelope<'_> {
+/// Why a frame is no message.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    NotJson(String),
+    /// JSON, but not an object with members of the right types. A batch is one of these.
+    NotAMessage(String),
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a frame that is not blank.
+    pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
+        // A struct can also be read from an array, so a batch has to be seen first.
+        if frame.trim_ascii().first() == Some(&b'[') {
+            return Err(match serde_json::from_slice::<&RawValue>(frame) {
+                Ok(_) => Fault::NotAMessage("batches are not part of the protocol".into()),
+                Err(error) => Fault::NotJson(error.to_string()),
+            });
+        }
+        serde_json::from_slice(frame).map_err(|error| {
+            if error.is_data() { Fault::NotAMessage(error.to_string()) } else { Fault::NotJson(error.to_string()) }
+        })
+    }
+
     /// Whether the frame says that it is JSON-RPC 2.0.
     pub(crate) fn is_json_rpc(&self) -> bool {
         self.jsonrpc.is_some_and(|version| version.get() == r#""2.0""#)

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     CancelParams, Error, ErrorKind,
-    envelope::Envelope,
+    envelope::{Envelope, Fault},
     frame::{MAX_FRAME_BYTES, Splitter},
     method,
 };
@@ -98,9 +98,15 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
     if frame.trim_ascii().is_empty() {
         return;
     }
-    let envelope: Envelope<'_> = match serde_json::from_slice(frame) {
+    let envelope = match Envelope::read(frame) {
         Ok(envelope) => envelope,
-        Err(error) => return connection.wire.fail(None, &not_a_request(frame, &error)),
+        Err(fault) => {
+            let (kind, message) = match fault {
+                Fault::NotJson(why) => (ErrorKind::ParseError, format!("the frame is no JSON: {why}")),
+                Fault::NotAMessage(why) => (ErrorKind::InvalidRequest, format!("the frame is no request: {why}")),
+            };
+            return connection.wire.fail(None, &Error::new(kind, message));
+        }
     };
     let id = envelope.id.filter(|id| id.get().starts_with('"') || envelope.integer_id().is_some());
     let invalid = |message: &str| connection.wire.fail(id, &Error::new(ErrorKind::InvalidRequest, message));
@@ -138,14 +144,6 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
         connection.end(request_id);
         connection.wire.respond(&id, &outcome, connection.max_frame_bytes());
     });
-}
-
-fn not_a_request(frame: &[u8], error: &serde_json::Error) -> Error {
-    if error.is_data() || matches!(frame.trim_ascii().first(), Some(b'[')) {
-        Error::new(ErrorKind::InvalidRequest, format!("the frame is no request: {error}"))
-    } else {
-        Error::new(ErrorKind::ParseError, format!("the frame is no JSON: {error}"))
-    }
 }
 
 /// Runs a future to its end or to its panic.
