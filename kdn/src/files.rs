@@ -36,7 +36,14 @@ fn stage(folder: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<Name
 /// Makes a change to the names in a folder survive a power cut.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows has no such call: it refuses to open a folder as a file.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(windows) {
+        return Ok(());
+    }
+    match File::open(folder)?.sync_all() {
+        // Some network file systems have no such call either.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        result => result,
+    }
 }
 
 /// Removes a file for good; one that is not there is fine.
