@@ -7,6 +7,8 @@
 
 mod agent;
 mod dashboard;
+#[cfg(any(feature = "driver", feature = "host"))]
+mod envelope;
 mod error;
 mod flags;
 pub mod frame;
@@ -20,6 +22,7 @@ mod state;
 mod status;
 mod step;
 mod terminal;
+mod validate;
 mod version;
 mod workspace;
 

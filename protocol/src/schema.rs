@@ -4,7 +4,9 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    CancelParams, Error, Log, PROTOCOL_VERSION, Step,
+    CancelParams, DashboardParams, DashboardResult, Empty, Error, FlagsResult, InfoParams, InitializeParams,
+    InitializeResult, Instance, ListAgentsResult, ListParams, ListResult, Log, Manifest, PROTOCOL_VERSION,
+    Plan, RemoveParams, StartParams, Status, Step, StopParams, TerminalParams, Workspace,
     method::{self, for_each_method},
 };
 

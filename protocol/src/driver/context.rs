@@ -1,0 +1,58 @@
+//! What a handler has of the request that it works on.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Log, Stream, method};
+
+use super::{step::StepReporter, wire::Wire};
+
+/// A running request: its steps, its log, its cancellation. Clones belong to the same request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    steps: Arc<StepReporter>,
+    log: LogWriter,
+    cancelled: CancellationToken,
+}
+
+impl Context {
+    pub(super) fn new(wire: Arc<Wire>, request_id: Option<u64>, cancelled: CancellationToken) -> Self {
+        let steps = Arc::new(StepReporter::new(Arc::clone(&wire), request_id));
+        Self { steps, log: LogWriter { wire, request_id }, cancelled }
+    }
+
+    /// Where the handler tells its steps.
+    pub fn steps(&self) -> &StepReporter {
+        &self.steps
+    }
+
+    /// Where output of backend commands goes.
+    pub const fn log(&self) -> &LogWriter {
+        &self.log
+    }
+
+    /// The token that is cancelled when the host cancels the request, closes stdin, or ends the driver.
+    pub const fn cancellation(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+
+    /// An error of kind `cancelled` once the request is cancelled: `context.check()?` between two steps.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.cancelled.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// Passes output of backend commands on to the host.
+#[derive(Debug, Clone)]
+pub struct LogWriter {
+    wire: Arc<Wire>,
+    request_id: Option<u64>,
+}
+
+impl LogWriter {
+    /// Passes on what a command printed, with its newlines.
+    pub fn write(&self, stream: Stream, text: impl Into<String>) {
+        self.wire.notify(method::LOG, Log::new(self.request_id, stream, text));
+    }
+}

@@ -1,0 +1,63 @@
+//! The outermost object of a frame, read before anything in it is believed.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A frame that is a JSON object, with its members unread. `null` counts as there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) params: Option<&'a RawValue>,
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only a host reads responses"))]
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) result: Option<&'a RawValue>,
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only a host reads responses"))]
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) error: Option<&'a RawValue>,
+}
+
+/// Why a frame is no message.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    NotJson(String),
+    /// JSON, but not an object with members of the right types. A batch is one of these.
+    NotAMessage(String),
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a frame that is not blank.
+    pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
+        // A struct can also be read from an array, so a batch has to be seen first.
+        if frame.trim_ascii().first() == Some(&b'[') {
+            return Err(match serde_json::from_slice::<&RawValue>(frame) {
+                Ok(_) => Fault::NotAMessage("batches are not part of the protocol".into()),
+                Err(error) => Fault::NotJson(error.to_string()),
+            });
+        }
+        serde_json::from_slice(frame).map_err(|error| {
+            if error.is_data() { Fault::NotAMessage(error.to_string()) } else { Fault::NotJson(error.to_string()) }
+        })
+    }
+
+    /// Whether the frame says that it is JSON-RPC 2.0.
+    pub(crate) fn is_json_rpc(&self) -> bool {
+        self.jsonrpc.is_some_and(|version| version.get() == r#""2.0""#)
+    }
+
+    /// The id, when it is an integer from 0 to 2^53-1.
+    pub(crate) fn integer_id(&self) -> Option<u64> {
+        self.id?.get().parse().ok().filter(|id| *id < 1 << 53)
+    }
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
