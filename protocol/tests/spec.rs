@@ -154,7 +154,7 @@ fn written(method: &str, example: &Value, side: Side) -> Value {
 
 fn read_and_write<T: Serialize + DeserializeOwned>(example: &Value) -> Value {
     let message: T = serde_json::from_value(example.clone()).unwrap_or_else(|e| panic!("{e} in {example}"));
-    serde_json::to_value(message).unwrap()
+    serde_json::to_value(message).expect("a message is JSON")
 }
 
 #[test]
