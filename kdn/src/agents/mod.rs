@@ -18,5 +18,8 @@ pub const SHELL: &str = "shell";
 /// The command of an agent; of one that kdn does not know, a program of its name.
 pub fn command(agent: &str) -> Vec<String> {
     let known = COMMANDS.iter().find(|(name, _)| *name == agent);
-    known.map_or_else(|| vec![agent.to_owned()], |(_, command)| command.iter().map(|&word| word.to_owned()).collect())
+    known.map_or_else(
+        || vec![agent.to_owned()],
+        |(_, command)| command.iter().map(|&word| word.to_owned()).collect(),
+    )
 }

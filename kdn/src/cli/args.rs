@@ -52,7 +52,9 @@ impl ValueEnum for ProgressMode {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self.0 {
             Mode::Auto => PossibleValue::new("auto").help("A spinner on a terminal, plain lines elsewhere"),
-            Mode::Plain => PossibleValue::new("plain").help("One line when a step begins and one when it ends"),
+            Mode::Plain => {
+                PossibleValue::new("plain").help("One line when a step begins and one when it ends")
+            }
             Mode::Json => PossibleValue::new("json").help("One JSON object a line, for programs"),
             Mode::None => PossibleValue::new("none").help("Nothing"),
         })

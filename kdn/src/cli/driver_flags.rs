@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 use clap::{Arg, ArgMatches, Command, error::ErrorKind};
 use kdn_protocol::Flag;
 
-use crate::{
-    commands::Context,
-    output::text,
-};
+use crate::{commands::Context, output::text};
 
 /// The values of a driver's flags, by their names.
 pub(crate) type DriverOptions = BTreeMap<String, String>;

@@ -104,7 +104,11 @@ fn fail(error: &CommandError, json: bool) -> u8 {
     error.exit_code()
 }
 
-async fn dispatch(command: Option<Command>, options: DriverOptions, context: &Context) -> Result<u8, CommandError> {
+async fn dispatch(
+    command: Option<Command>,
+    options: DriverOptions,
+    context: &Context,
+) -> Result<u8, CommandError> {
     use crate::commands::{info, init, list, remove, runtime, start, stop, terminal, version};
 
     match command {
@@ -113,18 +117,18 @@ async fn dispatch(command: Option<Command>, options: DriverOptions, context: &Co
         Some(Command::List(args) | Command::Workspace { command: Some(WorkspaceCommand::List(args)) }) => {
             list::run(args, context).await
         }
-        Some(Command::Remove(args) | Command::Workspace { command: Some(WorkspaceCommand::Remove(args)) }) => {
-            remove::run(args, context).await
-        }
+        Some(
+            Command::Remove(args) | Command::Workspace { command: Some(WorkspaceCommand::Remove(args)) },
+        ) => remove::run(args, context).await,
         Some(Command::Start(args) | Command::Workspace { command: Some(WorkspaceCommand::Start(args)) }) => {
             start::run(args, context).await
         }
         Some(Command::Stop(args) | Command::Workspace { command: Some(WorkspaceCommand::Stop(args)) }) => {
             stop::run(args, context).await
         }
-        Some(Command::Terminal(args) | Command::Workspace { command: Some(WorkspaceCommand::Terminal(args)) }) => {
-            terminal::run(args, context).await
-        }
+        Some(
+            Command::Terminal(args) | Command::Workspace { command: Some(WorkspaceCommand::Terminal(args)) },
+        ) => terminal::run(args, context).await,
         Some(Command::Workspace { command: None }) => help(&["workspace"]),
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
             runtime::list::run(args, context).await

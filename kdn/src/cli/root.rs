@@ -66,13 +66,23 @@ impl Command {
     pub(crate) fn is_json(&self) -> bool {
         let output = match self {
             Self::Init(args) => &args.output,
-            Self::List(args) | Self::Workspace { command: Some(WorkspaceCommand::List(args)) } => &args.output,
-            Self::Remove(args) | Self::Workspace { command: Some(WorkspaceCommand::Remove(args)) } => &args.output,
-            Self::Start(args) | Self::Workspace { command: Some(WorkspaceCommand::Start(args)) } => &args.output,
-            Self::Stop(args) | Self::Workspace { command: Some(WorkspaceCommand::Stop(args)) } => &args.output,
+            Self::List(args) | Self::Workspace { command: Some(WorkspaceCommand::List(args)) } => {
+                &args.output
+            }
+            Self::Remove(args) | Self::Workspace { command: Some(WorkspaceCommand::Remove(args)) } => {
+                &args.output
+            }
+            Self::Start(args) | Self::Workspace { command: Some(WorkspaceCommand::Start(args)) } => {
+                &args.output
+            }
+            Self::Stop(args) | Self::Workspace { command: Some(WorkspaceCommand::Stop(args)) } => {
+                &args.output
+            }
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
             Self::Info(args) => &args.output,
-            Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => return false,
+            Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {
+                return false;
+            }
         };
         output.is_json()
     }

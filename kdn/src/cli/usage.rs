@@ -65,7 +65,8 @@ fn unknown(arg: &str, command: &str) -> String {
     } else if arg.starts_with('-') {
         format!("unknown flag: {arg}")
     } else if takes_arguments(command) {
-        format!("too many arguments for {command:?}: {arg:?}")
+        let at_most = if command == "kdn init" { "at most " } else { "" };
+        format!("accepts {at_most}1 arg(s), received 2")
     } else {
         format!("unknown command {arg:?} for {command:?}")
     }

@@ -20,7 +20,8 @@ use crate::{
 
 /// The runtime of those who choose none, where it is ready.
 const DEFAULT_RUNTIME: &str = "sandbox";
-const NO_RUNTIME: &str = "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
+const NO_RUNTIME: &str =
+    "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
 const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable";
 
 /// Register a project directory as a workspace
@@ -120,7 +121,11 @@ fn sources(given: &Path) -> Result<PathBuf, CommandError> {
 }
 
 /// Opens a session with the runtime of the workspace, and settles the agent.
-async fn choose(args: &Args, context: &Context, manager: &Manager) -> Result<(Session, String), CommandError> {
+async fn choose(
+    args: &Args,
+    context: &Context,
+    manager: &Manager,
+) -> Result<(Session, String), CommandError> {
     let chosen = args.runtime.clone().or_else(|| context.env.default_runtime.clone());
     let agent = args.agent.clone().or_else(|| context.env.default_agent.clone());
     let session = match chosen {
@@ -137,7 +142,9 @@ async fn choose(args: &Args, context: &Context, manager: &Manager) -> Result<(Se
 
 async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
     let Ok(driver) = manager.catalog.find(DEFAULT_RUNTIME) else {
-        return Err(CommandError::new(NO_RUNTIME).with_hint("'kdn runtime list' shows the runtimes that are there"));
+        return Err(
+            CommandError::new(NO_RUNTIME).with_hint("'kdn runtime list' shows the runtimes that are there")
+        );
     };
     let session = manager.open(&driver).await?;
     if session.manifest().capabilities.status.is_some() {
@@ -182,7 +189,8 @@ fn plan(
     let project = args.project.clone().filter(|project| !project.is_empty());
     let project = project.unwrap_or_else(|| project::identify(&sources));
 
-    let mut workspace = Workspace::new(id::generate()?, name, sources, Agent::new(agent, agents::command(agent)));
+    let mut workspace =
+        Workspace::new(id::generate()?, name, sources, Agent::new(agent, agents::command(agent)));
     workspace.project_id = project;
     workspace.model = args.model.clone().filter(|model| !model.is_empty());
     workspace.options = options;

@@ -38,7 +38,10 @@ struct Items<'a> {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
     let manager = context.manager(None);
-    let records = manager.store.read().map_err(|error| CommandError::from(error).context("failed to list instances"))?;
+    let records = manager
+        .store
+        .read()
+        .map_err(|error| CommandError::from(error).context("failed to list instances"))?;
     let refresh = !args.no_refresh && !(args.quiet && !args.output.is_json());
     let (mut live, warnings) = if refresh {
         manager.refresh(records).await
@@ -68,7 +71,13 @@ fn sort(live: &mut [Live]) {
         let key = |live: &Live| {
             let record = &live.record;
             let state = record.runtime.state.as_str().to_owned();
-            (record.project.clone(), record.paths.source.clone(), state, record.agent.clone(), record.name.clone())
+            (
+                record.project.clone(),
+                record.paths.source.clone(),
+                state,
+                record.agent.clone(),
+                record.name.clone(),
+            )
         };
         key(a).cmp(&key(b))
     });

@@ -18,7 +18,12 @@ use crate::{
 pub(crate) struct Report(Arc<Mutex<Option<Progress>>>);
 
 impl Report {
-    pub(crate) fn new(context: &Context, progress: ProgressArgs, logs: LogArgs, json: bool) -> Result<Self, CommandError> {
+    pub(crate) fn new(
+        context: &Context,
+        progress: ProgressArgs,
+        logs: LogArgs,
+        json: bool,
+    ) -> Result<Self, CommandError> {
         if json && logs.show_logs {
             let error = CommandError::new("--show-logs cannot be used with --output json");
             return Err(error.with_exit_code(USAGE));
@@ -39,7 +44,8 @@ impl Report {
     pub(crate) fn stderr(&self) -> Option<OutputSink> {
         let shown = self.lock().as_ref().is_some_and(Progress::shows_logs);
         let report = self.clone();
-        let sink = move |text: &str| report.handle(Event::Log { stream: Stream::Stderr, text: text.to_owned() });
+        let sink =
+            move |text: &str| report.handle(Event::Log { stream: Stream::Stderr, text: text.to_owned() });
         shown.then(|| Arc::new(sink) as OutputSink)
     }
 

@@ -47,7 +47,8 @@ impl Cache {
 
     /// Keeps what the executable said. Two processes may overwrite each other's entry, which costs one more question.
     pub(super) fn put(&self, executable: &Path, described: &Described) {
-        let Some(storage) = self.path.parent().and_then(Path::parent).filter(|storage| storage.is_dir()) else {
+        let Some(storage) = self.path.parent().and_then(Path::parent).filter(|storage| storage.is_dir())
+        else {
             return;
         };
         let Some(stamp) = Stamp::of(executable) else { return };

@@ -93,7 +93,8 @@ impl Advice for HostError {
     fn hints(&self) -> Vec<String> {
         let mut hints = HostError::hints(self).to_vec();
         if let Some(command) = self.refusal().and_then(|error| error.data.command.as_ref()) {
-            let how = command.exit_code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
+            let how =
+                command.exit_code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
             let tail = command.stderr_tail.trim_end();
             hints.insert(0, format!("The command {} failed ({how}): {tail}", command.argv.join(" ")));
         }

@@ -46,4 +46,3 @@ impl std::fmt::Debug for Host {
         f.debug_struct("Host").field("storage", &self.storage).finish_non_exhaustive()
     }
 }
-

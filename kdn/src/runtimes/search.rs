@@ -82,7 +82,8 @@ impl Search {
 
         let mut folders: Vec<Folder> = Vec::new();
         for (path, trusted) in named.chain(others) {
-            let Some(path) = Some(path).filter(|path| path.is_absolute()).and_then(|path| path.canonicalize().ok())
+            let Some(path) =
+                Some(path).filter(|path| path.is_absolute()).and_then(|path| path.canonicalize().ok())
             else {
                 continue;
             };
@@ -128,13 +129,7 @@ impl Search {
     }
 }
 
-fn judge(
-    kind: &str,
-    path: PathBuf,
-    trusted: bool,
-    found: &mut Option<Driver>,
-    rejected: &mut Vec<Rejected>,
-) {
+fn judge(kind: &str, path: PathBuf, trusted: bool, found: &mut Option<Driver>, rejected: &mut Vec<Rejected>) {
     let why = match (&found, refusal(&path, trusted)) {
         (_, Some(why)) => why,
         (Some(first), None) => Why::Shadowed(first.path.clone()),
@@ -213,10 +208,10 @@ mod tests {
         let two = folder(root.path(), "two", &[("a", 0o755), ("b", 0o755), ("Nope", 0o755)]);
         let search = search(&one, &[Path::new("two"), &two, &two]);
         let (drivers, rejected) = search.all();
-        assert_eq!(drivers.iter().map(|d| d.path.as_path()).collect::<Vec<_>>(), [
-            one.join("kdn-runtime-a"),
-            two.join("kdn-runtime-b")
-        ]);
+        assert_eq!(
+            drivers.iter().map(|d| d.path.as_path()).collect::<Vec<_>>(),
+            [one.join("kdn-runtime-a"), two.join("kdn-runtime-b")]
+        );
         assert_eq!(rejected.len(), 1);
         assert_eq!(rejected[0].why, Why::Shadowed(one.join("kdn-runtime-a")));
         assert_eq!(search.find("a"), (Some(drivers[0].clone()), rejected));
@@ -234,11 +229,14 @@ mod tests {
         let (drivers, rejected) = search(&named, &[&open, &sound]).all();
         assert_eq!(drivers.len(), 1, "{drivers:?}");
         let why: Vec<_> = rejected.iter().map(|r| (r.kind.as_str(), r.why.clone())).collect();
-        assert_eq!(why, [
-            ("b", Why::WritableByEveryone(open.clone())),
-            ("c", Why::WritableByEveryone(sound.join("kdn-runtime-c"))),
-            ("d", Why::NotExecutable),
-            ("e", Why::WritableByEveryone(open)),
-        ]);
+        assert_eq!(
+            why,
+            [
+                ("b", Why::WritableByEveryone(open.clone())),
+                ("c", Why::WritableByEveryone(sound.join("kdn-runtime-c"))),
+                ("d", Why::NotExecutable),
+                ("e", Why::WritableByEveryone(open)),
+            ]
+        );
     }
 }

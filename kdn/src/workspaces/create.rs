@@ -10,7 +10,10 @@ use kdn_protocol::{
 };
 use serde_json::Map;
 
-use super::{Manager, Paths, Pending, Record, Runtime, manager::{checked, close, failed}};
+use super::{
+    Manager, Paths, Pending, Record, Runtime,
+    manager::{checked, close, failed},
+};
 use crate::output::CommandError;
 
 /// A workspace to be made.
@@ -26,21 +29,33 @@ pub struct New {
 
 impl Manager {
     /// Makes a workspace in a session with its driver, and starts it if that is wanted.
-    pub async fn create(&self, session: Session, new: New, observer: Observer<'_>) -> Result<Record, CommandError> {
+    pub async fn create(
+        &self,
+        session: Session,
+        new: New,
+        observer: Observer<'_>,
+    ) -> Result<Record, CommandError> {
         let made = self.create_in(&session, new, observer).await;
         close(session).await;
         made
     }
 
-    async fn create_in(&self, session: &Session, new: New, observer: Observer<'_>) -> Result<Record, CommandError> {
+    async fn create_in(
+        &self,
+        session: &Session,
+        new: New,
+        observer: Observer<'_>,
+    ) -> Result<Record, CommandError> {
         let driver = session.manifest().r#type.clone();
         let New { mut workspace, configuration, start } = new;
-        let needs = workspace.validate().and_then(|()| workspace.check_needs(&session.manifest().capabilities));
+        let needs =
+            workspace.validate().and_then(|()| workspace.check_needs(&session.manifest().capabilities));
         needs.map_err(|error| {
             let mut refusal = CommandError::new(format!("runtime {driver:?}: {error}"));
             if error.kind() == ErrorKind::Unsupported {
                 let field = error.data.field_path.unwrap_or_default();
-                refusal = refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"));
+                refusal = refusal
+                    .with_hint(format!("Remove {field} from the configuration, or use another runtime"));
             }
             refusal.context("failed to create runtime instance")
         })?;
@@ -60,7 +75,9 @@ impl Manager {
         let instance = match checked(&driver, instance.clone()) {
             Ok(instance) if instance.workspace_id == workspace.workspace_id => instance,
             Ok(_) => {
-                let error = CommandError::new(format!("runtime {driver:?} returned an instance of another workspace"));
+                let error = CommandError::new(format!(
+                    "runtime {driver:?} returned an instance of another workspace"
+                ));
                 return Err(self.undo_created(session, pending, &instance, error).await);
             }
             Err(error) => return Err(self.undo_created(session, pending, &instance, error).await),

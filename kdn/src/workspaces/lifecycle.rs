@@ -81,7 +81,12 @@ impl Manager {
 
     /// Removes a workspace and its instance. With `force`, one that runs is stopped first, and one whose driver is
     /// gone is forgotten.
-    pub async fn remove(&self, wanted: &str, force: bool, observer: Observer<'_>) -> Result<Record, CommandError> {
+    pub async fn remove(
+        &self,
+        wanted: &str,
+        force: bool,
+        observer: Observer<'_>,
+    ) -> Result<Record, CommandError> {
         let Owned { mut record, lock } = self.own(wanted).await?;
         match self.session(&record).await {
             Ok(session) => {
@@ -94,7 +99,9 @@ impl Manager {
                 record.runtime.instance_id, record.runtime.kind
             )),
             Err(error) => {
-                return Err(error.with_hint("Use --force to forget the workspace, whatever its runtime still holds"));
+                return Err(
+                    error.with_hint("Use --force to forget the workspace, whatever its runtime still holds")
+                );
             }
         }
         self.forget(&record, lock)?;
@@ -131,7 +138,11 @@ impl Manager {
     }
 
     /// The network policy of a workspace as its configuration has it now.
-    pub(super) fn network_policy(&self, _record: &Record, _manifest: &Manifest) -> Result<Network, CommandError> {
+    pub(super) fn network_policy(
+        &self,
+        _record: &Record,
+        _manifest: &Manifest,
+    ) -> Result<Network, CommandError> {
         Ok(Network::allow())
     }
 
@@ -144,7 +155,9 @@ impl Manager {
         let params = InfoParams::new(&record.runtime.instance_id);
         match session.call::<Info>(&params, &mut ignore_events).await {
             Ok(instance) => Ok(Some(checked(&record.runtime.kind, instance)?)),
-            Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => Ok(None),
+            Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
+                Ok(None)
+            }
             Err(error) => Err(failed(&self.host, "failed to get runtime info", error)),
         }
     }

@@ -62,7 +62,8 @@ impl Manager {
         let session = self.open(&driver).await?;
         let listed = list(&session).await;
         close(session).await;
-        listed.map_err(|error| error.context(format_args!("failed to list the instances of runtime {kind:?}")))
+        listed
+            .map_err(|error| error.context(format_args!("failed to list the instances of runtime {kind:?}")))
     }
 }
 
@@ -89,7 +90,11 @@ struct Index {
 impl Index {
     fn new(instances: Vec<Instance>) -> Self {
         let ids = |instance: &Instance| [instance.id.clone(), instance.workspace_id.clone()];
-        let by_id = instances.iter().enumerate().flat_map(|(at, instance)| ids(instance).map(|id| (id, at))).collect();
+        let by_id = instances
+            .iter()
+            .enumerate()
+            .flat_map(|(at, instance)| ids(instance).map(|id| (id, at)))
+            .collect();
         Self { instances, by_id }
     }
 

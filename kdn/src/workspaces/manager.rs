@@ -73,7 +73,10 @@ impl Manager {
 
     /// Opens a session with a driver.
     pub async fn open(&self, driver: &Driver) -> Result<Session, CommandError> {
-        self.host.open(driver).await.map_err(|error| CommandError::from(error).context("failed to get runtime"))
+        self.host
+            .open(driver)
+            .await
+            .map_err(|error| CommandError::from(error).context("failed to get runtime"))
     }
 
     /// Changes the entry of a workspace; does nothing when it is gone.
@@ -100,11 +103,18 @@ pub(super) async fn close(session: Session) {
     let path = session.path().to_path_buf();
     let ending = session.close().await;
     if ending.forced {
-        note(&format!("Warning: the runtime driver {} did not exit by itself and was killed", path.display()));
+        note(&format!(
+            "Warning: the runtime driver {} did not exit by itself and was killed",
+            path.display()
+        ));
     }
 }
 
 /// The error of a call, with what was tried. A cancelled call of an interrupted command is an interruption.
 pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError {
-    if host.interrupts.count() > 0 { CommandError::interrupted() } else { CommandError::from(error).context(doing) }
+    if host.interrupts.count() > 0 {
+        CommandError::interrupted()
+    } else {
+        CommandError::from(error).context(doing)
+    }
 }

@@ -9,7 +9,7 @@ use kdn_protocol::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Manager, Pending, manager::{close}};
+use super::{Manager, Pending, manager::close};
 use crate::output::{CommandError, stream::note};
 
 /// How long to try again while the driver says that the instance is busy.
@@ -55,7 +55,8 @@ async fn remove_instances(session: &Session, workspace_id: &str) -> Result<(), C
         loop {
             match session.call::<Remove>(&RemoveParams::new(&instance.id), &mut ignore_events).await {
                 Err(error)
-                    if error.refusal().is_some_and(|e| e.kind() == ErrorKind::Busy) && Instant::now() < give_up =>
+                    if error.refusal().is_some_and(|e| e.kind() == ErrorKind::Busy)
+                        && Instant::now() < give_up =>
                 {
                     sleep(Duration::from_millis(200)).await;
                 }

@@ -88,7 +88,8 @@ fn table(items: &[Item], all: bool) -> String {
     }
     let mut table = Table::new(["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOT USED"]);
     for item in items {
-        let (path, unused) = (item.path.as_deref().unwrap_or_default(), item.unused.as_deref().unwrap_or_default());
+        let (path, unused) =
+            (item.path.as_deref().unwrap_or_default(), item.unused.as_deref().unwrap_or_default());
         table.row([&item.name, &item.description, if item.local { "yes" } else { "no" }, path, unused]);
     }
     table.render()
