@@ -1,5 +1,6 @@
 //! Launches and manages AI agents in isolated workspaces.
 
+pub mod config;
 pub mod env;
 pub mod files;
 pub mod model;
