@@ -1,0 +1,220 @@
+//! `kdn init`
+
+use std::path::{Path, PathBuf, absolute};
+
+use kdn_protocol::{
+    Agent, Empty, Readiness, Workspace,
+    host::{Session, ignore_events},
+    method::{GetStatus, ListAgents},
+};
+
+use super::{Context, IdResult, Report, WorkspaceResult};
+use crate::{
+    agents,
+    cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
+    model::ModelId,
+    output::{CommandError, json, stream},
+    project,
+    workspaces::{Manager, New, Record, id},
+};
+
+/// The runtime of those who choose none, where it is ready.
+const DEFAULT_RUNTIME: &str = "sandbox";
+const NO_RUNTIME: &str =
+    "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
+const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable";
+
+/// Register a project directory as a workspace
+///
+/// Makes an instance of the runtime for it, and prints its id. A runtime may have options of its own:
+/// `kdn init --runtime RUNTIME --help` lists them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kdn init --runtime sandbox --agent claude
+  kdn init ~/src/my-project --agent shell --start
+  kdn init --name review --agent goose --model ollama::qwen3")]
+pub(crate) struct Args {
+    /// Project directory
+    #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".")]
+    sources: PathBuf,
+    /// Runtime [default: $KDN_DEFAULT_RUNTIME, else sandbox where it is ready]
+    #[arg(short, long, value_name = "RUNTIME")]
+    runtime: Option<String>,
+    /// Agent, or shell for none [default: $KDN_DEFAULT_AGENT]
+    #[arg(short, long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Model of the agent: MODEL, PROVIDER::MODEL or PROVIDER::MODEL::URL [default: the agent's own]
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Name of the workspace [default: name of the directory]
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+    /// Project that the workspace belongs to [default: from the git remote]
+    #[arg(short, long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Folder of the workspace's configuration [default: .kaiden in the project directory]
+    #[arg(long, value_name = "DIR")]
+    workspace_configuration: Option<PathBuf>,
+    /// Start the workspace too [default: $KDN_INIT_AUTO_START]
+    #[arg(long)]
+    start: bool,
+    /// Print the whole workspace, not only its id
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -> Result<u8, CommandError> {
+    let json = args.output.is_json();
+    let report = Report::new(context, args.progress, args.logs, json)?;
+    let manager = context.manager(report.stderr());
+    let sources = sources(&args.sources)?;
+    let (session, agent) = choose(&args, context, &manager).await?;
+    if session.manifest().experimental && !json {
+        stream::note(&format!("⚠️  {} runtime support is experimental", session.manifest().display_name));
+    }
+    let new = match plan(&args, options, context, sources, &agent) {
+        Ok(new) => new,
+        Err(error) => {
+            session.close().await;
+            return Err(error);
+        }
+    };
+    manager.recover_all().await;
+    let made = manager.create(session, new, &mut report.observer()).await;
+    let record = report.end(made)?;
+    match (args.verbose, json) {
+        (false, _) => IdResult::print(&record.id, json),
+        (true, true) => {
+            stream::stdout(&json::pretty(&WorkspaceResult::new(&record)))?;
+            Ok(0)
+        }
+        (true, false) => {
+            stream::stdout(&describe(&record))?;
+            Ok(0)
+        }
+    }
+}
+
+fn sources(given: &Path) -> Result<PathBuf, CommandError> {
+    let sources = absolute(given)
+        .map_err(|error| CommandError::from(error).context("failed to check sources directory"))?;
+    let shown = sources.display();
+    match sources.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(CommandError::new(format!("sources directory does not exist: {shown}")))
+        }
+        Err(error) => Err(CommandError::from(error).context("failed to check sources directory")),
+        Ok(data) if !data.is_dir() => {
+            Err(CommandError::new(format!("sources path is not a directory: {shown}")))
+        }
+        Ok(_) if sources.to_str().is_none() => {
+            Err(CommandError::new(format!("sources directory path is not UTF-8: {shown}")))
+        }
+        Ok(_) => Ok(sources),
+    }
+}
+
+/// Opens a session with the runtime of the workspace, and settles the agent.
+async fn choose(
+    args: &Args,
+    context: &Context,
+    manager: &Manager,
+) -> Result<(Session, String), CommandError> {
+    let chosen = args.runtime.clone().or_else(|| context.env.default_runtime.clone());
+    let agent = args.agent.clone().or_else(|| context.env.default_agent.clone());
+    let session = match chosen {
+        Some(kind) => manager.open(&manager.catalog.find(&kind)?).await?,
+        None => default_runtime(manager).await?,
+    };
+    if let Some(agent) = agent {
+        return Ok((session, agent));
+    }
+    let found = known_agents(&session).await;
+    session.close().await;
+    Err(CommandError::new(NO_AGENT).with_hint(format!("Agents found: {}", found.join(", "))))
+}
+
+async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
+    let Ok(driver) = manager.catalog.find(DEFAULT_RUNTIME) else {
+        return Err(
+            CommandError::new(NO_RUNTIME).with_hint("'kdn runtime list' shows the runtimes that are there")
+        );
+    };
+    let session = manager.open(&driver).await?;
+    if session.manifest().capabilities.status.is_some() {
+        let status = session.call::<GetStatus>(&Empty {}, &mut ignore_events).await?;
+        if status.state != Readiness::Ready {
+            session.close().await;
+            let reason = status.reason.unwrap_or_else(|| "it does not say why".to_owned());
+            let error = CommandError::new(NO_RUNTIME)
+                .with_hint(format!("The runtime {DEFAULT_RUNTIME} is not ready: {reason}"));
+            return Err(status.hints.into_iter().fold(error, CommandError::with_hint));
+        }
+    }
+    Ok(session)
+}
+
+async fn known_agents(session: &Session) -> Vec<String> {
+    let mut names = vec![agents::SHELL.to_owned()];
+    if session.manifest().capabilities.agents.is_some()
+        && let Ok(listed) = session.call::<ListAgents>(&Empty {}, &mut ignore_events).await
+    {
+        names.extend(listed.agents.into_iter().map(|agent| agent.name));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The workspace as the driver gets it.
+fn plan(
+    args: &Args,
+    options: DriverOptions,
+    context: &Context,
+    sources: PathBuf,
+    agent: &str,
+) -> Result<New, CommandError> {
+    let configuration = match &args.workspace_configuration {
+        Some(folder) => absolute(folder)?,
+        None => sources.join(".kaiden"),
+    };
+    let name = args.name.clone().filter(|name| !name.is_empty());
+    let name = name.or_else(|| Some(sources.file_name()?.to_str()?.to_owned())).unwrap_or_default();
+    let project = args.project.clone().filter(|project| !project.is_empty());
+    let project = project.unwrap_or_else(|| project::identify(&sources));
+
+    let mut workspace =
+        Workspace::new(id::generate()?, name, sources, Agent::new(agent, agents::command(agent)));
+    workspace.project_id = project;
+    workspace.model = args.model.clone().filter(|model| !model.is_empty());
+    workspace.options = options;
+    Ok(New { workspace, configuration, start: args.start || context.env.init_auto_start })
+}
+
+fn describe(record: &Record) -> String {
+    let mut lines = vec![
+        ("ID", record.id.clone()),
+        ("Name", record.name.clone()),
+        ("Project", record.project.clone()),
+        ("Agent", record.agent.clone()),
+    ];
+    match record.model.as_deref().map(ModelId::parse) {
+        None => lines.push(("Model", "(default)".to_owned())),
+        Some(id) => {
+            lines.push(("Model", id.model.to_owned()));
+            let more = [("Provider", id.provider), ("Base URL", id.base_url)];
+            lines.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))));
+        }
+    }
+    lines.push(("Sources directory", record.paths.source.display().to_string()));
+    lines.push(("Configuration directory", record.paths.configuration.display().to_string()));
+    lines.push(("State", record.runtime.state.to_string()));
+    let lines: String = lines.into_iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
+    format!("Registered workspace:\n{lines}")
+}
