@@ -1,6 +1,6 @@
 //! From `create` to `remove`.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ fn secrets_are_needed_and_never_written() {
 #[cfg(unix)]
 #[test]
 fn a_command_gets_the_environment_and_the_home_of_its_workspace() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, process::Command};
 
     let place = Place::new();
     let big = place.source.join("big");
