@@ -62,6 +62,7 @@ impl Client {
         self.last_id
     }
 
+    #[cfg(unix)]
     pub(crate) fn cancel(&mut self, id: u64) {
         self.write(&json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": id}}));
     }
@@ -111,6 +112,7 @@ impl Client {
     }
 
     /// Waits until the next step has begun.
+    #[cfg(unix)]
     pub(crate) fn wait_for_step(&mut self) {
         let count = self.steps.len();
         while self.steps.len() == count {
