@@ -12,6 +12,7 @@ pub const AGENT_ID: u32 = 1000;
 /// One sandbox to start. It goes to the supervisor through a pipe and is never written to disk, because its
 /// environment may hold secrets.
 #[derive(Serialize, Deserialize)]
+#[expect(missing_debug_implementations, reason = "it holds secrets")]
 pub struct Plan {
     /// Tells this sandbox from others in names on the host.
     pub label: String,

@@ -1,28 +1,30 @@
 //! The client that a terminal runs: it has PID 1 start a program and is its stand-in on the host.
 
+mod relay;
 mod terminal;
 
-use std::fs::{File, FileType};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::Signal;
-use rustix::termios::isatty;
+use rustix::termios::{isatty, tcgetwinsize, tcsetwinsize};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::state::SOCKET;
 use crate::sys;
-use crate::wire::{self, EXEC_VERSION, ExecReply, ExecRequest, Kill};
+use crate::wire::{self, EXEC_VERSION, ExecReply, ExecRequest};
+use relay::{Pipe, relay};
+use terminal::Raw;
 
 /// The first argument that makes this executable an exec client.
 pub const ROLE: &str = "exec";
 
-/// Signals that reach the program inside when they are sent to the client.
+/// Signals that reach the program inside when they are sent to the client; the last resizes its terminal.
 const FORWARDED: [Signal; 7] =
     [Signal::INT, Signal::QUIT, Signal::TERM, Signal::HUP, Signal::USR1, Signal::USR2, Signal::WINCH];
 
@@ -31,31 +33,22 @@ pub fn exec(folder: &Path, tty: bool, argv: Vec<String>, env: Vec<(String, Strin
     let socket = dial(folder)?;
     // Signals are read from a descriptor from here on, so that none can end us with the terminal in raw mode.
     let signals = sys::signal_fd(&FORWARDED).doing("wait for signals")?;
-    let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-    let size = if tty && isatty(streams[0]) { Some(terminal::size(streams[0])) } else { None };
-    let request = wire::into_memory(&ExecRequest { argv, env, tty: size }).doing("write the request")?;
-
-    let mut fds = vec![request.as_fd()];
-    if size.is_none() {
-        for stream in streams {
-            refuse_folder(stream)?;
-            fds.push(stream);
-        }
+    let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+    if tty && isatty(input) && isatty(output) {
+        let request = ExecRequest { argv, env, tty: Some(terminal::size(input)) };
+        let mut fds = ask(&socket, &request, &[])?;
+        let master = fds.pop().ok_or_else(|| Error::internal("no terminal came from the sandbox"))?;
+        let typing = master.try_clone().and_then(|master| Pipe::input(input, master)).doing("join the terminals")?;
+        let showing = master.try_clone().doing("join the terminals")?;
+        let _raw = Raw::enter(input).doing("set the terminal to raw mode")?;
+        let resize = || drop(tcgetwinsize(input).and_then(|size| tcsetwinsize(&master, size)));
+        return relay(&socket, &signals, vec![Pipe::output(showing, output), typing], resize);
     }
-    wire::send(&socket, &EXEC_VERSION, &fds).doing("ask the sandbox")?;
-    match wire::receive(&socket).doing("hear from the sandbox")? {
-        Some((ExecReply::Started, mut master)) => match master.pop() {
-            Some(master) => terminal::relay(&socket, &signals, &master),
-            None => wait(&socket, &signals),
-        },
-        Some((ExecReply::Refused(reason), _)) => Err(Error::new(ErrorKind::InvalidState, reason)),
-        Some((ExecReply::Exited(code), _)) => Ok(code),
-        None => Err(gone()),
-    }
-}
-
-fn gone() -> Error {
-    Error::new(ErrorKind::InvalidState, "the workspace stopped")
+    let (streams, pipes) = streams([input, output, rustix::stdio::stderr()]).doing("hand in the standard streams")?;
+    let fds = streams.each_ref().map(AsFd::as_fd);
+    ask(&socket, &ExecRequest { argv, env, tty: None }, &fds)?;
+    drop(streams);
+    relay(&socket, &signals, pipes, || ())
 }
 
 fn dial(folder: &Path) -> Result<OwnedFd> {
@@ -63,53 +56,45 @@ fn dial(folder: &Path) -> Result<OwnedFd> {
         let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         // The whole path may be longer than an address may be.
-        let path = format!("/proc/self/fd/{}/{SOCKET}", std::os::fd::AsRawFd::as_raw_fd(&folder));
+        let path = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
         connect(&socket, &SocketAddrUnix::new(path)?)?;
         Ok(socket)
     };
-    dial().map_err(|_| {
-        Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it with: kdn start")
-    })
+    dial().map_err(|_| Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first"))
 }
 
-/// A folder handed in would be a way out of the sandbox's file tree.
-fn refuse_folder(stream: BorrowedFd<'_>) -> Result<()> {
-    let kind = stream.try_clone_to_owned().and_then(|fd| Ok(File::from(fd).metadata()?.file_type()));
-    match kind {
-        Ok(kind) if FileType::is_dir(&kind) || kind.is_block_device() => {
-            Err(Error::internal("a folder or disk can't be a standard stream of a program in the sandbox"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error).doing("look at the standard streams"),
-    }
-}
-
-/// What came from PID 1 while the program ran.
-fn ended(socket: &OwnedFd) -> Result<u8> {
+/// Sends the request; returns the descriptors that came with the program's start.
+fn ask(socket: &OwnedFd, request: &ExecRequest, streams: &[BorrowedFd<'_>]) -> Result<Vec<OwnedFd>> {
+    let request = wire::into_memory(request).doing("write the request")?;
+    let fds: Vec<_> = [request.as_fd()].into_iter().chain(streams.iter().copied()).collect();
+    wire::send(socket, &EXEC_VERSION, &fds).doing("ask the sandbox")?;
     match wire::receive(socket).doing("hear from the sandbox")? {
-        Some((ExecReply::Exited(code), _)) => Ok(code),
-        // Whatever stopped the workspace killed the program.
-        Some(_) | None => Ok(128 + 9),
+        Some((ExecReply::Started, fds)) => Ok(fds),
+        Some((ExecReply::Refused(reason), _)) => Err(Error::new(ErrorKind::InvalidState, reason)),
+        Some((ExecReply::Exited(_), _)) | None => Err(Error::new(ErrorKind::InvalidState, "the workspace stopped")),
     }
 }
 
-fn wait(socket: &OwnedFd, signals: &OwnedFd) -> Result<u8> {
-    loop {
-        let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => continue,
-            result => result.doing("wait")?,
-        };
-        if !fds[0].revents().is_empty() {
-            return ended(socket);
+/// What the program gets as its standard streams: pipes and files as they are, but never a terminal of the host's,
+/// which it could go on reading after its end, nor a folder, which would be a way out.
+fn streams(users: [BorrowedFd<'static>; 3]) -> io::Result<([OwnedFd; 3], Vec<Pipe<'static>>)> {
+    let mut pipes = Vec::new();
+    let mut hand_in = |index: usize| -> io::Result<OwnedFd> {
+        let user = users[index];
+        if isatty(user) {
+            let (read, write) = io::pipe()?;
+            let (inside, outside): (OwnedFd, OwnedFd) =
+                if index == 0 { (read.into(), write.into()) } else { (write.into(), read.into()) };
+            pipes.push(if index == 0 { Pipe::input(user, outside)? } else { Pipe::output(outside, user) });
+            return Ok(inside);
         }
-        while let Some(caught) = sys::next_signal(signals) {
-            forward(socket, caught.signal);
+        let copy = File::from(user.try_clone_to_owned()?);
+        let kind = copy.metadata()?.file_type();
+        if kind.is_dir() || kind.is_block_device() {
+            return Err(io::Error::other("a folder or a disk can't go into the sandbox"));
         }
-    }
-}
-
-fn forward(socket: &OwnedFd, signal: i32) {
-    // If the sandbox has gone, that is noticed when the socket is read.
-    let _: io::Result<()> = wire::send(socket, &Kill(signal), &[]);
+        Ok(copy.into())
+    };
+    let streams = [hand_in(0)?, hand_in(1)?, hand_in(2)?];
+    Ok((streams, pipes))
 }

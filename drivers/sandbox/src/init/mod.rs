@@ -22,6 +22,7 @@ use crate::{limits, sys};
 pub use tree::{IdMaps, Opened, bind, open};
 
 /// What PID 1 inherits from the supervisor.
+#[expect(missing_debug_implementations, reason = "it holds secrets")]
 pub struct Inherited {
     pub plan: Plan,
     /// The host's part of the tree, when the supervisor had to open it; else PID 1 does.

@@ -80,7 +80,11 @@ impl Instances {
             let message = format!("{} is not a folder", sources.display());
             return Err(Error::invalid_workspace("sourcePath", message));
         }
+        self.check_storage("sourcePath", sources)?;
         layout::check_mounts(&workspace.mounts)?;
+        for (index, mount) in workspace.mounts.iter().enumerate() {
+            self.check_storage(&format!("mounts[{index}].host"), &mount.host)?;
+        }
         self.means.check(&workspace.limits)?;
         match workspace.ports.iter().position(|port| port.protocol != "tcp") {
             Some(index) => {
@@ -89,6 +93,17 @@ impl Instances {
             }
             None => Ok(()),
         }
+    }
+
+    /// Refuses to show our own storage: who can write there, or reach its sockets, is outside of any sandbox.
+    fn check_storage(&self, field: &str, shown: &Path) -> Result<()> {
+        let storage = self.storage.ancestors().find_map(|folder| folder.canonicalize().ok());
+        let shown = shown.canonicalize().doing(format_args!("look at {}", shown.display()))?;
+        if storage.is_some_and(|storage| storage.starts_with(&shown) || shown.starts_with(&self.storage)) {
+            let message = format!("{} holds kdn's own storage {}", shown.display(), self.storage.display());
+            return Err(Error::invalid_workspace(field, message).hint("choose a folder below it, such as one project"));
+        }
+        Ok(())
     }
 
     fn draft(&self, id: &str) -> Result<Draft> {

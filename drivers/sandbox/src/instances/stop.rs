@@ -49,15 +49,15 @@ fn stop(folder: &Path, state: &State, grace: Duration) -> Result<()> {
         return Ok(());
     }
     let _ = pidfd_send_signal(&init, Signal::KILL);
-    if ends_within(&supervisor, PATIENCE)? {
-        return Ok(());
+    if !ends_within(&supervisor, PATIENCE)? {
+        // It hangs, or someone has stopped it.
+        let _ = pidfd_send_signal(&supervisor, Signal::KILL);
+        if !ends_within(&supervisor, PATIENCE)? || !ends_within(&init, PATIENCE)? {
+            let message = format!("processes {} and {} do not end", state.supervisor.pid, state.init.pid);
+            return Err(Error::internal(message));
+        }
     }
-    // It hangs, or someone has stopped it.
-    let _ = pidfd_send_signal(&supervisor, Signal::KILL);
-    if !ends_within(&supervisor, PATIENCE)? || !ends_within(&init, PATIENCE)? {
-        let message = format!("processes {} and {} do not end", state.supervisor.pid, state.init.pid);
-        return Err(Error::internal(message));
-    }
+    // The supervisor takes an end by a signal for an accident.
     Groups { folders: state.cgroups.clone() }.remove();
     let _ = std::fs::remove_file(folder.join(STATE));
     Ok(())
