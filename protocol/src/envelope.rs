@@ -43,7 +43,11 @@ impl<'a> Envelope<'a> {
             });
         }
         serde_json::from_slice(frame).map_err(|error| {
-            if error.is_data() { Fault::NotAMessage(error.to_string()) } else { Fault::NotJson(error.to_string()) }
+            if error.is_data() {
+                Fault::NotAMessage(error.to_string())
+            } else {
+                Fault::NotJson(error.to_string())
+            }
         })
     }
 

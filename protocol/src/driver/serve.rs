@@ -103,7 +103,9 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
         Err(fault) => {
             let (kind, message) = match fault {
                 Fault::NotJson(why) => (ErrorKind::ParseError, format!("the frame is no JSON: {why}")),
-                Fault::NotAMessage(why) => (ErrorKind::InvalidRequest, format!("the frame is no request: {why}")),
+                Fault::NotAMessage(why) => {
+                    (ErrorKind::InvalidRequest, format!("the frame is no request: {why}"))
+                }
             };
             return connection.wire.fail(None, &Error::new(kind, message));
         }

@@ -1,1 +1,21 @@
-//! x
+//! What a host needs: start a driver, call it, end it. The host believes nothing that a driver says before it has
+//! checked it, and no driver can make it wait without end.
+
+mod call;
+mod client;
+mod connection;
+mod deadline;
+mod error;
+mod inbox;
+mod inflight;
+mod interrupt;
+mod process;
+mod session;
+mod stderr;
+
+pub use deadline::Deadline;
+pub use error::{Ending, HostError};
+pub use inflight::Event;
+pub use interrupt::{InterruptSender, Interrupts};
+pub use process::{Launch, OutputSink};
+pub use session::{Described, Observer, Session, describe, ignore_events};

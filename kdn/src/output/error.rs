@@ -1,0 +1,171 @@
+//! The error of a command, as the user sees it.
+
+use std::error::Error;
+use std::fmt;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{json, text};
+use crate::workspaces;
+
+/// An error that may know what the user can do about it.
+pub trait Advice: Error {
+    /// What to do, as a sentence without a full stop.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Why a command failed, and what the user can do about it.
+///
+/// Every error with [`Advice`] turns into one with `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandError {
+    message: String,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    /// An error without hints.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says what was tried: `failed to start: no such runtime`.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// For stderr: `Error: ...`, and a line `Hint: ...` for each hint.
+    pub fn to_text(&self) -> String {
+        let mut out = format!("Error: {}\n", text::lines(&self.message));
+        for hint in &self.hints {
+            let _ = writeln!(out, "Hint: {}", text::lines(hint));
+        }
+        out
+    }
+
+    /// For stdout with `--output json`: the one document.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            error: &'a str,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            hints: &'a [String],
+        }
+        json::pretty(&Document { error: &self.message, hints: &self.hints })
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for CommandError {}
+
+impl<E: Advice> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        Self { message: chain(&error), hints: error.hint().into_iter().collect() }
+    }
+}
+
+/// An error and its causes, joined by `: `. A cause that the text before it ends with is not said twice.
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}
+
+impl Advice for std::io::Error {}
+
+impl Advice for workspaces::Error {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotFound(_) => "Use 'workspace list' to see available workspaces".to_owned(),
+            Self::Ambiguous { .. } => "give the name, or more characters of the id".to_owned(),
+            Self::Parse { path, .. } | Self::InvalidRecord { path, .. } => {
+                format!("correct {0}, or move it away to start with an empty list", path.display())
+            }
+            Self::InUse(_) => "wait until the other command has ended".to_owned(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to go: {0}")]
+    struct Repeats(#[source] io::Error);
+
+    impl Advice for Repeats {}
+
+    #[test]
+    fn a_hint_is_a_line_of_its_own() {
+        let error = CommandError::from(workspaces::Error::NotFound("app\u{1b}[2J".to_owned()));
+        insta::assert_snapshot!(error.to_text(), @r"
+        Error: workspace not found: app\u{1b}[2J
+        Hint: Use 'workspace list' to see available workspaces
+        ");
+        insta::assert_snapshot!(error.to_json(), @r#"
+        {
+          "error": "workspace not found: app\u001b[2J",
+          "hints": [
+            "Use 'workspace list' to see available workspaces"
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn without_hints_the_json_is_the_error_alone() {
+        insta::assert_snapshot!(CommandError::new("a < b").context("failed to compare").to_json(), @r#"
+        {
+          "error": "failed to compare: a \u003c b"
+        }
+        "#);
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let source = io::Error::other("disk full");
+        let error = workspaces::Error::Write { path: "/s".into(), source };
+        assert_eq!(CommandError::from(error).message(), "failed to write /s: disk full");
+        let error = CommandError::from(Repeats(io::Error::other("no road")));
+        assert_eq!(error.message(), "failed to go: no road");
+    }
+}

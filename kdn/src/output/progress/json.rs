@@ -1,0 +1,118 @@
+//! Progress for programs: one JSON object a line.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::event::{Stream, Update};
+use super::steps::{Step, View};
+
+pub(super) struct Json<W>(pub(super) W);
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase", rename_all_fields = "camelCase")]
+enum Line<'a> {
+    Start {
+        in_progress: &'a str,
+        completed: &'a str,
+    },
+    Update {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        current: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+    },
+    Complete,
+    Fail {
+        /// Absent when the operation ended with an error that the result tells.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    },
+    Log {
+        stream: &'static str,
+        text: &'a str,
+    },
+}
+
+impl<W: Write> Json<W> {
+    fn say(&mut self, line: &Line<'_>) {
+        let mut json = serde_json::to_string(line).expect("texts and numbers only");
+        json.push('\n');
+        let _ = self.0.write_all(json.as_bytes());
+        let _ = self.0.flush();
+    }
+}
+
+impl<W: Write + Send> View for Json<W> {
+    fn start(&mut self, step: &Step) {
+        self.say(&Line::Start { in_progress: &step.in_progress, completed: &step.completed });
+    }
+
+    fn update(&mut self, _: &Step, update: &Update) {
+        self.say(&Line::Update {
+            current: update.current,
+            total: update.total,
+            unit: update.unit.as_deref(),
+            message: update.message.as_deref(),
+        });
+    }
+
+    fn complete(&mut self, _: &Step) {
+        self.say(&Line::Complete);
+    }
+
+    fn fail(&mut self, error: &str) {
+        self.say(&Line::Fail { error: Some(error) });
+    }
+
+    fn abort(&mut self, _: &Step) {
+        self.say(&Line::Fail { error: None });
+    }
+
+    fn log(&mut self, stream: Stream, text: &str) {
+        let stream = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        self.say(&Line::Log { stream, text });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::steps::tests::{Shared, fail, log, start};
+    use super::super::{Event, Progress};
+    use super::*;
+
+    #[test]
+    fn each_start_has_one_end() {
+        let out = Shared::default();
+        let mut progress = Progress::with(Json(out.clone()));
+        progress.handle(start("build"));
+        progress.handle(Event::Update(Update {
+            current: Some(1),
+            unit: Some("layers".into()),
+            ..Update::default()
+        }));
+        progress.handle(log("a\nb"));
+        progress.handle(start("start"));
+        progress.handle(fail("no space"));
+        progress.handle(Event::Complete);
+        progress.handle(start("clean"));
+        drop(progress);
+        insta::assert_snapshot!(out.text(), @r#"
+        {"event":"start","inProgress":"building","completed":"builded"}
+        {"event":"update","current":1,"unit":"layers"}
+        {"event":"log","stream":"stderr","text":"a\nb"}
+        {"event":"complete"}
+        {"event":"start","inProgress":"starting","completed":"started"}
+        {"event":"fail","error":"no space"}
+        {"event":"start","inProgress":"cleaning","completed":"cleaned"}
+        {"event":"fail"}
+        "#);
+    }
+}

@@ -1,0 +1,189 @@
+//! One call: its events, its deadline, its cancellation, its answer.
+
+use std::{
+    sync::{Arc, OnceLock, atomic::Ordering},
+    time::Duration,
+};
+
+use jsonrpsee::core::client::{ClientT, Error as ClientError};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::{Error, ErrorData, ErrorKind, Method, frame::MAX_FRAME_BYTES};
+
+use super::{
+    Deadline, HostError,
+    client::{CALL, Call, RawParams},
+    connection::Connection,
+    inbox::MALFORMED,
+    inflight::QUEUE,
+    process::Signal,
+    session::Observer,
+};
+
+/// What an envelope adds to its params, at most, in bytes.
+const ENVELOPE: usize = 256;
+/// How long a cancelled request may take in all while it tells its steps.
+const ROLL_BACK_CAP: Duration = Duration::from_secs(30);
+/// How long a driver without cancellation may take to roll back once its stdin is closed.
+const CLOSED_STDIN: Duration = Duration::from_secs(5);
+
+pub(super) async fn call<M: Method>(
+    connection: &Connection,
+    params: &M::Params,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<M::Result, HostError> {
+    let method = M::NAME;
+    let driver = || connection.driver.clone();
+    let malformed = |reason: String| HostError::Malformed { driver: driver(), method, reason };
+    let params =
+        to_raw_value(params).map_err(|error| malformed(format!("the params can't be written: {error}")))?;
+    let size = params.get().len() + ENVELOPE;
+    if size > MAX_FRAME_BYTES {
+        return Err(HostError::RequestTooLarge { driver: driver(), method, size, max: MAX_FRAME_BYTES });
+    }
+
+    let (events, mut queue) = mpsc::channel(QUEUE);
+    let id = Arc::new(OnceLock::new());
+    let call = Call { id: Arc::clone(&id), events, inflight: Arc::clone(&connection.inflight) };
+    let request = connection.client.request::<Box<RawValue>, _>(method, RawParams(params));
+    let request = CALL.scope(call, request);
+    let mut unanswered =
+        Unanswered { connection, id: &id, roll_back: !deadline.roll_back.is_zero(), done: false };
+    tokio::pin!(request);
+
+    let mut clock = Clock::new(deadline);
+    let mut interrupts = connection.interrupts().clone();
+    let answer = loop {
+        tokio::select! {
+            Some(event) = queue.recv() => {
+                clock.touch();
+                observer(event);
+            }
+            answer = &mut request => break answer,
+            number = interrupts.next() => {
+                *connection.interrupts() = interrupts.clone();
+                match number {
+                    1 if deadline.roll_back.is_zero() => return Err(HostError::Interrupted { driver: driver(), method }),
+                    1 => unanswered.cancel(&mut clock).await,
+                    2 => connection.signal(Signal::Term).await,
+                    _ => connection.signal(Signal::Kill).await,
+                }
+            }
+            () = sleep_until(clock.due) => {
+                if clock.cancelled || deadline.roll_back.is_zero() {
+                    let within = clock.started.elapsed();
+                    let stderr = connection.stderr().await;
+                    return Err(HostError::TimedOut { driver: driver(), method, within, stderr });
+                }
+                unanswered.cancel(&mut clock).await;
+            }
+        }
+    };
+    // The reader hands out events before the response that follows them, so what came before it is in the queue now.
+    while let Ok(event) = queue.try_recv() {
+        observer(event);
+    }
+    unanswered.done = true;
+    drop(unanswered);
+
+    match answer {
+        Ok(result) => serde_json::from_str(result.get()).map_err(|error| malformed(error.to_string())),
+        Err(ClientError::Call(error)) => match error.message().strip_prefix(MALFORMED) {
+            Some(reason) => Err(malformed(reason.into())),
+            None => {
+                let error = Box::new(refusal(error.code(), error.message(), error.data()));
+                Err(HostError::Refused { driver: driver(), method, error })
+            }
+        },
+        Err(_) => {
+            Err(HostError::Ended { driver: driver(), method, ending: Box::new(connection.ending().await) })
+        }
+    }
+}
+
+fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
+    let data = data.and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
+    let data = data.unwrap_or_else(|| {
+        let by_code = ErrorKind::ALL.iter().find(|kind| kind.code() == code && code < 0);
+        ErrorData { kind: by_code.copied().unwrap_or_default(), ..ErrorData::default() }
+    });
+    Error { code, message: message.into(), data }
+}
+
+/// When to lose patience.
+struct Clock {
+    started: Instant,
+    idle: Duration,
+    cap: Instant,
+    due: Instant,
+    cancelled: bool,
+    roll_back: Duration,
+}
+
+impl Clock {
+    fn new(deadline: Deadline) -> Self {
+        let started = Instant::now();
+        let due = started + deadline.idle.min(deadline.cap);
+        let Deadline { idle, cap, roll_back } = deadline;
+        Self { started, idle, cap: started + cap, due, cancelled: false, roll_back }
+    }
+
+    fn touch(&mut self) {
+        self.due = (Instant::now() + self.idle).min(self.cap);
+    }
+
+    fn cancel(&mut self, told: bool) {
+        let now = Instant::now();
+        self.cancelled = true;
+        self.idle = if told { self.roll_back } else { CLOSED_STDIN };
+        self.cap = now + if told { ROLL_BACK_CAP } else { CLOSED_STDIN };
+        self.touch();
+    }
+}
+
+/// A request whose answer has not come. When it is dropped so, the driver is told to give it up, and the connection
+/// counts as broken.
+struct Unanswered<'a> {
+    connection: &'a Connection,
+    id: &'a OnceLock<u64>,
+    roll_back: bool,
+    done: bool,
+}
+
+impl Unanswered<'_> {
+    async fn cancel(&self, clock: &mut Clock) {
+        clock.cancel(self.connection.cancellable.load(Ordering::Relaxed));
+        if let Some(id) = self.id.get() {
+            self.connection.cancel(*id).await;
+        }
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Some(&id) = self.id.get() else { return };
+        self.connection.inflight.remove(id);
+        if self.done {
+            return;
+        }
+        self.connection.broken.store(true, Ordering::Relaxed);
+        let cancellable = self.connection.cancellable.load(Ordering::Relaxed);
+        if self.roll_back
+            && cancellable
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let client = Arc::clone(&self.connection.client);
+            runtime.spawn(async move {
+                let mut params = jsonrpsee::core::params::ObjectParams::new();
+                if params.insert("id", id).is_ok() {
+                    let _ = client.notification(crate::method::CANCEL_REQUEST, params).await;
+                }
+            });
+        }
+    }
+}

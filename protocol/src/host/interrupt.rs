@@ -1,0 +1,52 @@
+//! The user's wish to stop, as often as it was said.
+
+use tokio::sync::watch;
+
+/// Where a host says that the user wants to stop: the first time cancels what runs, the second ends the driver with
+/// SIGTERM, the third with SIGKILL.
+#[derive(Debug)]
+pub struct InterruptSender(watch::Sender<u32>);
+
+/// What calls listen to.
+#[derive(Debug, Clone)]
+pub struct Interrupts {
+    receiver: watch::Receiver<u32>,
+    /// How many were there when the listener last looked.
+    seen: u32,
+}
+
+impl InterruptSender {
+    /// A sender and what listens to it.
+    pub fn new() -> (Self, Interrupts) {
+        let (sender, receiver) = watch::channel(0);
+        (Self(sender), Interrupts { receiver, seen: 0 })
+    }
+
+    /// The user said it once more.
+    pub fn interrupt(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+}
+
+impl Interrupts {
+    /// Interrupts that never come.
+    pub fn never() -> Self {
+        InterruptSender::new().1
+    }
+
+    /// How often the user has said it.
+    pub fn count(&self) -> u32 {
+        *self.receiver.borrow()
+    }
+
+    /// The next interrupt that this listener has not seen; its number, from 1 on.
+    pub async fn next(&mut self) -> u32 {
+        let seen = self.seen;
+        match self.receiver.wait_for(|count| *count > seen).await {
+            Ok(_) => {}
+            Err(_) => std::future::pending().await,
+        }
+        self.seen += 1;
+        self.seen
+    }
+}

@@ -1,0 +1,140 @@
+//! The driver's process: started in a group of its own, and ended with all of it.
+
+use std::{fmt, path::PathBuf, process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{
+    process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{HostInfo, PROTOCOL_ENV, PROTOCOL_VERSION};
+
+use super::{HostError, stderr::StderrTail};
+
+/// Takes what a driver prints on stderr, as it comes.
+pub type OutputSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Which driver to start, and for whom.
+#[derive(Clone)]
+pub struct Launch {
+    /// The type, by the name of the executable.
+    pub r#type: String,
+    /// The absolute path of the executable.
+    pub path: PathBuf,
+    /// Arguments; none for a driver that is found by its name.
+    pub args: Vec<String>,
+    /// The host's name and version.
+    pub host: HostInfo,
+    /// Where the driver's stderr goes besides the error reports. `None`: nowhere.
+    pub stderr: Option<OutputSink>,
+}
+
+impl Launch {
+    /// A driver at `path`, without a place for its stderr.
+    pub fn new(r#type: impl Into<String>, path: impl Into<PathBuf>, host: HostInfo) -> Self {
+        Self { r#type: r#type.into(), path: path.into(), args: Vec::new(), host, stderr: None }
+    }
+}
+
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch").field("type", &self.r#type).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// How long a driver may take from TERM to its end.
+const AFTER_TERM: Duration = Duration::from_secs(2);
+/// How long to wait for the rest of stderr when the process has ended: something may hold the pipe open.
+const STDERR_REST: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// The id of the process and of its group, until the end has been seen.
+    group: Option<u32>,
+    stderr: StderrTail,
+    stderr_reader: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    Term,
+    Kill,
+}
+
+impl Process {
+    pub(super) fn spawn(launch: &Launch) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
+        let failed =
+            |source| HostError::Start { driver: launch.r#type.clone(), path: launch.path.clone(), source };
+        let mut command = Command::new(&launch.path);
+        command
+            .args(&launch.args)
+            .env(PROTOCOL_ENV, PROTOCOL_VERSION.to_string())
+            .current_dir(if cfg!(windows) { "\\" } else { "/" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(stdin), Some(stdout), Some(err)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(failed(std::io::Error::other("its pipes are missing")));
+        };
+        let stderr = StderrTail::default();
+        let stderr_reader = tokio::spawn(stderr.clone().read(err, launch.stderr.clone()));
+        Ok((Self { group: child.id(), child, stderr, stderr_reader }, stdin, stdout))
+    }
+
+    /// Sends a signal to the whole group.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        #[cfg(unix)]
+        if let Some(group) = self.group.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+            use rustix::process::{Signal as Unix, kill_process_group};
+            let signal = match signal {
+                Signal::Term => Unix::TERM,
+                Signal::Kill => Unix::KILL,
+            };
+            let _ = kill_process_group(group, signal);
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = signal;
+            let _ = self.child.start_kill();
+        }
+    }
+
+    /// Waits for the end of the process: `patience` of its own will, then 2 s after TERM, then KILL. Says also
+    /// whether it took a signal. What is left of its group is killed.
+    pub(super) async fn end(&mut self, patience: Duration) -> (Option<ExitStatus>, bool) {
+        let mut forced = false;
+        let mut status = timeout(patience, self.child.wait()).await;
+        if status.is_err() {
+            forced = true;
+            self.signal(Signal::Term);
+            status = timeout(AFTER_TERM, self.child.wait()).await;
+        }
+        if status.is_err() {
+            self.signal(Signal::Kill);
+            status = Ok(self.child.wait().await);
+        }
+        self.signal(Signal::Kill);
+        self.group = None;
+        let _ = timeout(STDERR_REST, &mut self.stderr_reader).await;
+        (status.ok().and_then(Result::ok), forced)
+    }
+
+    pub(super) fn stderr(&self) -> &StderrTail {
+        &self.stderr
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::Kill);
+        self.stderr_reader.abort();
+    }
+}
