@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kdn_protocol::driver::{Context, Driver};
 use kdn_protocol::{
-    Capabilities, Error, ErrorKind, InitializeParams, Instance, LimitsCapability, ListAgentsResult, ListParams,
-    ListResult, Manifest, NetworkMode, NetworkPolicyCapability, Plan, RemoveParams, StartParams, Status, StopParams,
-    Supported, TerminalParams, Workspace,
+    Capabilities, Error, ErrorKind, InitializeParams, Instance, LimitsCapability, ListAgentsResult,
+    ListParams, ListResult, Manifest, NetworkMode, NetworkPolicyCapability, Plan, RemoveParams, StartParams,
+    Status, StopParams, Supported, TerminalParams, Workspace,
 };
 
 use crate::env::HostUser;
@@ -34,7 +34,8 @@ fn capabilities(memory: bool) -> Capabilities {
     capabilities.agents = Supported::YES;
     capabilities.terminal = Supported::YES;
     capabilities.cancellation = Supported::YES;
-    capabilities.network_policy = Some(NetworkPolicyCapability::new([NetworkMode::Allow, NetworkMode::Deny], false));
+    capabilities.network_policy =
+        Some(NetworkPolicyCapability::new([NetworkMode::Allow, NetworkMode::Deny], false));
     capabilities.ports = Supported::YES;
     capabilities.limits = Some(LimitsCapability::new(memory, true, true));
     capabilities.secret_environment = Supported::YES;
@@ -45,9 +46,9 @@ fn capabilities(memory: bool) -> Capabilities {
 impl Driver for SandboxDriver {
     fn manifest() -> Manifest {
         let mut manifest = Manifest::new("sandbox", "Sandbox", env!("CARGO_PKG_VERSION"));
-        manifest.description = "a sandbox of Linux namespaces that needs nothing installed".to_owned();
-        manifest.workspace_sources_path = crate::plan::SOURCES.to_owned();
-        manifest.workspace_home = crate::plan::HOME.to_owned();
+        manifest.description = "a sandbox of Linux namespaces that needs nothing installed".into();
+        manifest.workspace_sources_path = crate::plan::SOURCES.into();
+        manifest.workspace_home = crate::plan::HOME.into();
         manifest.capabilities = capabilities(true);
         manifest
     }
@@ -108,7 +109,8 @@ impl Driver for SandboxDriver {
                 return Err(Error::new(ErrorKind::InvalidState, message).hint(restart));
             }
             Liveness::Stopped(_) | Liveness::Changing => {
-                return Err(Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first"));
+                return Err(Error::new(ErrorKind::InvalidState, "the workspace is not running")
+                    .hint("start it first"));
             }
         }
         let tty = params.tty.then_some("--tty");

@@ -1,4 +1,5 @@
 //! The one place that reads the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the place")]
 
 use std::env::{split_paths, var, var_os};
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ pub struct HostUser {
 impl HostUser {
     pub fn current() -> Self {
         let home = var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-        let path = var_os("PATH").map(|path| split_paths(&path).filter(|folder| folder.is_absolute()).collect());
+        let path =
+            var_os("PATH").map(|path| split_paths(&path).filter(|folder| folder.is_absolute()).collect());
         Self { home: home.and_then(|home| home.canonicalize().ok()), path: path.unwrap_or_default() }
     }
 }

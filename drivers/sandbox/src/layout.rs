@@ -7,20 +7,64 @@ use kdn_protocol::{Mount, NetworkMode};
 
 use crate::agents::Installation;
 use crate::error::{Error, Result};
-use crate::plan::{Access, AGENT_ID, Entry, HOME, SOURCES};
+use crate::plan::{AGENT_ID, Access, Entry, HOME, SOURCES};
 
 /// The system's own folders, read-only.
 const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "nix/store"];
 
 /// What programs need of `/etc`: folders are bound, files are copied.
 const ETC: &[&str] = &[
-    "alpine-release", "alternatives", "bash.bashrc", "bash_completion.d", "bashrc", "ca-certificates",
-    "ca-certificates.conf", "debian_version", "default/locale", "fedora-release", "fonts", "gai.conf", "gitconfig",
-    "host.conf", "inputrc", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "ld.so.cache",
-    "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "login.defs", "lsb-release", "magic",
-    "magic.mime", "mime.types", "nanorc", "networks", "nsswitch.conf", "os-release", "perl", "pki", "profile",
-    "profile.d", "protocols", "python3", "python3.11", "redhat-release", "rpc", "services", "shells", "ssl",
-    "static", "terminfo", "timezone", "vim", "zsh",
+    "alpine-release",
+    "alternatives",
+    "bash.bashrc",
+    "bash_completion.d",
+    "bashrc",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "debian_version",
+    "default/locale",
+    "fedora-release",
+    "fonts",
+    "gai.conf",
+    "gitconfig",
+    "host.conf",
+    "inputrc",
+    "java-11-openjdk",
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "java-25-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "login.defs",
+    "lsb-release",
+    "magic",
+    "magic.mime",
+    "mime.types",
+    "nanorc",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "perl",
+    "pki",
+    "profile",
+    "profile.d",
+    "protocols",
+    "python3",
+    "python3.11",
+    "redhat-release",
+    "rpc",
+    "services",
+    "shells",
+    "ssl",
+    "static",
+    "terminfo",
+    "timezone",
+    "vim",
+    "zsh",
 ];
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
@@ -41,12 +85,16 @@ pub fn is_system(path: &Path) -> bool {
 
 /// The parts of a sandbox that do not depend on the workspace but its name and network.
 pub fn system(hostname: &str, network: NetworkMode) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = SYSTEM.iter().filter_map(|tree| show(&format!("/{tree}"), Access::System)).collect();
+    let mut entries: Vec<Entry> =
+        SYSTEM.iter().filter_map(|tree| show(&format!("/{tree}"), Access::System)).collect();
     entries.extend(DEVICES.iter().filter_map(|device| show(device, Access::Device)));
     entries.extend(ETC.iter().filter_map(|name| configuration(&format!("/etc/{name}"))));
     let hosts = format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n");
-    let files = [("passwd", PASSWD), ("group", GROUP), ("hosts", &hosts), ("hostname", &format!("{hostname}\n"))];
-    entries.extend(files.map(|(name, text)| Entry::File { target: format!("/etc/{name}"), text: text.to_owned() }));
+    let files =
+        [("passwd", PASSWD), ("group", GROUP), ("hosts", &hosts), ("hostname", &format!("{hostname}\n"))];
+    entries.extend(
+        files.map(|(name, text)| Entry::File { target: format!("/etc/{name}"), text: text.to_owned() }),
+    );
     entries.push(Entry::Link { target: "/etc/mtab".to_owned(), to: "/proc/mounts".to_owned() });
     let resolver = "/etc/resolv.conf".to_owned();
     entries.push(if network == NetworkMode::Allow {
@@ -60,7 +108,8 @@ pub fn system(hostname: &str, network: NetworkMode) -> Vec<Entry> {
 /// The user's part: home, sources, the agent's installation, further mounts.
 pub fn of_user(home: &Path, sources: &Path, agent: Installation, mounts: &[Mount]) -> Result<Vec<Entry>> {
     let bind = |source: &Path, target: &str, access| -> Result<Entry> {
-        let source = source.to_str().ok_or_else(|| Error::internal(format!("{} is not UTF-8", source.display())))?;
+        let source =
+            source.to_str().ok_or_else(|| Error::internal(format!("{} is not UTF-8", source.display())))?;
         Ok(Entry::Bind { source: source.to_owned(), target: target.to_owned(), access })
     };
     let mut entries = vec![bind(home, HOME, Access::ReadWrite)?, bind(sources, SOURCES, Access::ReadWrite)?];
@@ -80,7 +129,8 @@ pub fn check_mounts(mounts: &[Mount]) -> Result<()> {
         let target = normal(&mount.target);
         let refuse = |why: &str| {
             let message = format!("mount target {:?} {why}", mount.target);
-            let hint = format!("use a path below {HOME} or /workspace, or a new folder of the root such as /data");
+            let hint =
+                format!("use a path below {HOME} or /workspace, or a new folder of the root such as /data");
             Err(Error::invalid_workspace(format!("mounts[{index}].target"), message).hint(hint))
         };
         if Path::new(SOURCES).starts_with(&target) || Path::new(HOME).starts_with(&target) {
@@ -133,17 +183,33 @@ mod tests {
 
     #[test]
     fn mounts_stay_out_of_the_system() {
-        let allowed = ["/home/agent/.gitconfig", "/workspace/other", "/workspace/sources/data", "/data", "/data/x/"];
+        let allowed =
+            ["/home/agent/.gitconfig", "/workspace/other", "/workspace/sources/data", "/data", "/data/x/"];
         let refused = [
-            "/usr/local/x", "/etc/x", "/nix/store/x", "/nix", "/proc/1", "/home/other", "/home", "/home/agent/",
-            "/workspace", "/workspace//sources", "/tmp/x", "/root/x", "/lib64",
+            "/usr/local/x",
+            "/etc/x",
+            "/nix/store/x",
+            "/nix",
+            "/proc/1",
+            "/home/other",
+            "/home",
+            "/home/agent/",
+            "/workspace",
+            "/workspace//sources",
+            "/tmp/x",
+            "/root/x",
+            "/lib64",
         ];
         let check = |target: &str| check_mounts(&[Mount::new("/", target, false)]);
         for target in allowed {
             assert_eq!(check(target), Ok(()), "{target}");
         }
         for target in refused {
-            assert_eq!(check(target).unwrap_err().data.field_path.as_deref(), Some("mounts[0].target"), "{target}");
+            assert_eq!(
+                check(target).unwrap_err().data.field_path.as_deref(),
+                Some("mounts[0].target"),
+                "{target}"
+            );
         }
     }
 }

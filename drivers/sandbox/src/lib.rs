@@ -10,6 +10,7 @@ pub mod driver;
 pub mod env;
 pub mod error;
 pub mod exec;
+pub mod file;
 pub mod init;
 pub mod instances;
 pub mod layout;

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Resource, Rlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::file;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 /// The time over which the use of processors is measured, in microseconds.
@@ -64,10 +65,14 @@ impl Means {
             Err(Error::new(ErrorKind::Unsupported, message).hint(hint))
         };
         if limits.memory_bytes.is_some() && self.memory.is_none() {
-            return refuse("memory can't be limited here: no control group of the memory controller is writable");
+            return refuse(
+                "memory can't be limited here: no control group of the memory controller is writable",
+            );
         }
         if limits.cpus.is_some_and(|cpus| cpus < 1.0) && self.cpus.is_none() {
-            return refuse("less than one processor can't be had here: no control group of the cpu controller is writable");
+            return refuse(
+                "less than one processor can't be had here: no control group of the cpu controller is writable",
+            );
         }
         Ok(())
     }
@@ -86,7 +91,7 @@ impl Means {
             };
             set(&folder, limit, &bytes.to_string())?;
             // Not every kernel accounts for swap.
-            let _ = fs::write(folder.join(swap.0), swap.1.to_string());
+            let _ = file::write(folder.join(swap.0), swap.1.to_string());
         }
         match (limits.cpus, &self.cpus) {
             (Some(cpus), Some(place)) => {
@@ -130,7 +135,9 @@ impl Groups {
 
     /// Moves a process into all groups.
     pub fn add(&self, pid: Pid) -> Result<()> {
-        self.folders.iter().try_for_each(|folder| set(folder, "cgroup.procs", &pid.as_raw_nonzero().to_string()))
+        self.folders
+            .iter()
+            .try_for_each(|folder| set(folder, "cgroup.procs", &pid.as_raw_nonzero().to_string()))
     }
 
     /// Removes the groups; their processes must have ended.
@@ -163,14 +170,15 @@ impl Confinement {
 
 fn set(folder: &Path, knob: &str, value: &str) -> Result<()> {
     let path = folder.join(knob);
-    fs::write(&path, value).doing(format_args!("write {value} to {}", path.display()))
+    file::write(&path, value).doing(format_args!("write {value} to {}", path.display()))
 }
 
 /// As many whole processors as fit, beginning at one that depends on the name so that sandboxes spread.
 fn some_cpus(cpus: f64, name: &str) -> Result<CpuSet> {
     let mine = sched_getaffinity(None).doing("read the processors")?;
     let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| mine.is_set(*cpu)).collect();
-    let wanted = (1..=available.len()).take_while(|n| u32::try_from(*n).is_ok_and(|n| f64::from(n) <= cpus)).count();
+    let wanted =
+        (1..=available.len()).take_while(|n| u32::try_from(*n).is_ok_and(|n| f64::from(n) <= cpus)).count();
     let first: usize = name.bytes().map(usize::from).sum();
     let mut set = CpuSet::new();
     available.iter().cycle().skip(first % available.len().max(1)).take(wanted).for_each(|cpu| set.set(*cpu));

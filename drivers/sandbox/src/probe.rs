@@ -41,7 +41,11 @@ pub fn main() -> ExitCode {
 
 fn probe() -> Result<()> {
     let mut entries = layout::system("probe", NetworkMode::Deny);
-    entries.push(Entry::Bind { source: "/usr".to_owned(), target: SOURCES.to_owned(), access: Access::System });
+    entries.push(Entry::Bind {
+        source: "/usr".to_owned(),
+        target: SOURCES.to_owned(),
+        access: Access::System,
+    });
     let plan = Plan {
         label: "probe".to_owned(),
         hostname: "probe".to_owned(),
@@ -60,7 +64,8 @@ fn probe() -> Result<()> {
 fn diagnose(error: &str) -> Status {
     let setting = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     let is = |path: &str, value: &str| setting(path).is_some_and(|text| text == value);
-    let unavailable = |reason: &str, hints: &[String]| Status::unavailable(format!("{reason} ({error})"), hints.to_vec());
+    let unavailable =
+        |reason: &str, hints: &[String]| Status::unavailable(format!("{reason} ({error})"), hints.to_vec());
     let sysctl = |name: &str, value: &str| {
         vec![
             format!("run: sudo sysctl -w {name}={value}"),
@@ -90,14 +95,18 @@ fn diagnose(error: &str) -> Status {
     let filtered = setting("/proc/self/status").is_some_and(|text| !text.contains("\nSeccomp:\t0\n"));
     if filtered && error.starts_with("make the namespaces") {
         let hint = "in a container, run it with --security-opt seccomp=unconfined";
-        return unavailable("a filter of system calls forbids namespaces, as in a container", &[hint.to_owned()]);
+        return unavailable(
+            "a filter of system calls forbids namespaces, as in a container",
+            &[hint.to_owned()],
+        );
     }
     let hint = "kdn-runtime-sandbox needs user namespaces; choose another runtime with --runtime where there are none";
     unavailable("a sandbox can't be made", &[hint.to_owned()])
 }
 
 fn apparmor() -> Vec<String> {
-    let program = std::env::current_exe().map_or("kdn-runtime-sandbox".into(), |path| path.display().to_string());
+    let program =
+        std::env::current_exe().map_or("kdn-runtime-sandbox".into(), |path| path.display().to_string());
     vec![
         format!(
             "allow it for this program: printf 'abi <abi/4.0>,\\nprofile kdn-runtime-sandbox {program} \

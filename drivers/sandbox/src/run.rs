@@ -15,8 +15,13 @@ pub fn main() -> ExitCode {
         Some(supervisor::ROLE) => supervisor::main(),
         Some(probe::ROLE) => probe::main(),
         Some(exec::ROLE) => {
-            let args = args.map(|arg| arg.into_string().map_err(|arg| format!("{} is not UTF-8", arg.display())));
-            match args.collect::<Result<Vec<_>, _>>().map_err(Error::internal).and_then(terminal) {
+            let args =
+                args.map(|arg| arg.into_string().map_err(|arg| format!("{} is not UTF-8", arg.display())));
+            match args
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Error::internal)
+                .and_then(|args| terminal(&args))
+            {
                 Ok(code) => ExitCode::from(code),
                 Err(error) => complain(&error),
             }
@@ -26,11 +31,12 @@ pub fn main() -> ExitCode {
 }
 
 /// `exec [--tty] FOLDER -- COMMAND ...`
-fn terminal(args: Vec<String>) -> Result<u8> {
-    let usage = || Error::new(ErrorKind::InvalidParams, "usage: exec [--tty] FOLDER -- COMMAND [ARGUMENT ...]");
+fn terminal(args: &[String]) -> Result<u8> {
+    let usage =
+        || Error::new(ErrorKind::InvalidParams, "usage: exec [--tty] FOLDER -- COMMAND [ARGUMENT ...]");
     let (tty, rest) = match args.split_first() {
         Some((first, rest)) if first == "--tty" => (true, rest),
-        _ => (false, &args[..]),
+        _ => (false, args),
     };
     match rest {
         [folder, dashes, command @ ..] if dashes == "--" && !command.is_empty() => {

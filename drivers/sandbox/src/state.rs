@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use crate::sys;
 use crate::wire::EXEC_VERSION;
+use crate::{file, sys};
 
 /// File names in the folder of an instance.
 pub const STATE: &str = "state.json";
@@ -72,18 +72,24 @@ impl Process {
 impl State {
     pub fn new(supervisor: Process, init: Process, cgroups: Vec<PathBuf>) -> io::Result<Self> {
         let boot_id = boot_id()?;
-        Ok(Self { version: VERSION, exec_version: EXEC_VERSION, boot_id, supervisor, init, cgroups, ended: None })
+        Ok(Self {
+            version: VERSION,
+            exec_version: EXEC_VERSION,
+            boot_id,
+            supervisor,
+            init,
+            cgroups,
+            ended: None,
+        })
     }
 
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(STATE)).ok()?).ok()
     }
 
-    /// Writes the file in one step. It need not survive a crash of the machine: what it tells of would not, either.
+    /// Writes the file in one step, unsynced: what it tells of does not survive a crash of the machine, either.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let new = folder.join("state.json.new");
-        fs::write(&new, serde_json::to_vec_pretty(self)?)?;
-        fs::rename(new, folder.join(STATE))
+        file::replace(&folder.join(STATE), &serde_json::to_vec_pretty(self)?)
     }
 
     pub fn same_boot(&self) -> bool {

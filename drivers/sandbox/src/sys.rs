@@ -7,6 +7,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::process::{Pid, Signal};
 
+#[expect(clippy::cast_possible_truncation, reason = "the kernel's flags fit; libc declares them wider")]
+mod short {
+    pub(super) const UP: libc::c_short = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    pub(super) const WRITE_LOCK: libc::c_short = libc::F_WRLCK as libc::c_short;
+    pub(super) const NO_LOCK: libc::c_short = libc::F_UNLCK as libc::c_short;
+}
+use short::{NO_LOCK, UP, WRITE_LOCK};
+
 /// Which side of a fork one is on.
 #[derive(Debug)]
 pub enum Forked<T> {
@@ -34,7 +42,8 @@ pub fn clone_into(namespaces: u64) -> io::Result<Forked<Cloned>> {
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
     // SAFETY: without CLONE_VM the child has its own copy of memory and stack, and `pidfd` outlives the call.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) })?;
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) })?;
     match Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?) {
         None => Ok(Forked::Child),
         // SAFETY: the kernel has just made this descriptor for us.
@@ -73,7 +82,8 @@ pub fn mount_setattr(tree: impl AsFd, change: &MountChange<'_>) -> io::Result<()
         userns_fd: u64,
     }
     let attr = MountAttr {
-        attr_set: change.set | change.idmap.map_or(0, |_| u64::from(linux_raw_sys::general::MOUNT_ATTR_IDMAP)),
+        attr_set: change.set
+            | change.idmap.map_or(0, |_| u64::from(linux_raw_sys::general::MOUNT_ATTR_IDMAP)),
         attr_clr: 0,
         propagation: if change.private { libc::MS_PRIVATE } else { 0 },
         userns_fd: change.idmap.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
@@ -95,7 +105,8 @@ pub fn mount_setattr(tree: impl AsFd, change: &MountChange<'_>) -> io::Result<()
 /// Closes every descriptor but the standard streams and those in `keep`. For the start of a process and for the
 /// child of a fork, where whatever owns the others is never dropped.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) {
-    let mut keep: Vec<_> = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).filter(|fd| *fd > 2).collect();
+    let mut keep: Vec<_> =
+        keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).filter(|fd| *fd > 2).collect();
     keep.sort_unstable();
     let mut first = 3;
     for fd in keep.into_iter().chain([u32::MAX]) {
@@ -119,6 +130,11 @@ pub fn reset_signals() {
         // SAFETY: SIG_DFL is a valid action; signals that can't be changed are refused by the kernel.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+    unblock_signals();
+}
+
+/// Unblocks every signal.
+pub fn unblock_signals() {
     // SAFETY: an empty, initialised set.
     unsafe {
         let mut set = zeroed();
@@ -158,7 +174,8 @@ pub fn next_signal(fd: &OwnedFd) -> Option<Caught> {
     let size = size_of::<libc::signalfd_siginfo>();
     // SAFETY: `info` is `size` bytes long.
     let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size) };
-    (read.cast_unsigned() == size).then(|| Caught { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid })
+    (read.cast_unsigned() == size)
+        .then(|| Caught { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid })
 }
 
 /// Sends a signal to every process of the pid namespace but the caller, its PID 1.
@@ -175,17 +192,19 @@ pub fn loopback_up() -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    request.ifr_ifru.ifru_flags = UP;
     // SAFETY: SIOCSIFFLAGS reads an `ifreq`.
-    check(libc::c_long::from(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) }))?;
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request)
+    }))?;
     Ok(())
 }
 
 fn whole_file_lock() -> libc::flock {
     // SAFETY: all zeroes is a valid `flock`: the whole file, pid 0 as open file description locks need.
     let mut lock: libc::flock = unsafe { zeroed() };
-    lock.l_type = libc::F_WRLCK as i16;
-    lock.l_whence = libc::SEEK_SET as i16;
+    // `l_whence` is zero, which is SEEK_SET.
+    lock.l_type = WRITE_LOCK;
     lock
 }
 
@@ -215,5 +234,5 @@ pub fn is_locked(file: impl AsFd) -> io::Result<bool> {
     // SAFETY: F_OFD_GETLK reads and writes a `flock`.
     let done = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     check(libc::c_long::from(done))?;
-    Ok(lock.l_type != libc::F_UNLCK as i16)
+    Ok(lock.l_type != NO_LOCK)
 }

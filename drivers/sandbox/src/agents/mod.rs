@@ -23,7 +23,8 @@ pub struct Installation {
 
 /// The names of the agents that can run here.
 pub fn names(user: &HostUser) -> Vec<&'static str> {
-    let installed = table::AGENTS.iter().filter(|agent| find(user, agent.name, &[]).is_some()).map(|agent| agent.name);
+    let installed =
+        table::AGENTS.iter().filter(|agent| find(user, agent.name, &[]).is_some()).map(|agent| agent.name);
     installed.chain([SHELL]).collect()
 }
 
@@ -86,13 +87,18 @@ impl Installation {
     }
 
     fn shows(&self, path: &Path) -> bool {
-        self.entries.iter().any(|entry| matches!(entry, Entry::Bind { target, .. } if path.starts_with(target)))
+        self.entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Bind { target, .. } if path.starts_with(target)))
     }
 }
 
 /// The path of a program, with links resolved in its folder only.
 fn launcher_of(user: &HostUser, name: &str) -> Option<PathBuf> {
-    let in_home = user.home.iter().flat_map(|home| table::LAUNCHER_FOLDERS.iter().flat_map(|folder| expand(home, folder)));
+    let in_home = user
+        .home
+        .iter()
+        .flat_map(|home| table::LAUNCHER_FOLDERS.iter().flat_map(|folder| expand(home, folder)));
     let named = Path::new(name);
     let mut folders = user.path.iter().cloned().chain(in_home);
     let candidate = if named.is_absolute() {
@@ -130,9 +136,8 @@ fn root_of(user: &HostUser, file: &Path, roots: &[&str]) -> Option<PathBuf> {
 /// The beginning of `path` that matches `pattern`.
 fn prefix(pattern: &Path, path: &Path) -> Option<PathBuf> {
     let mut parts = path.components();
-    let matches = |wanted: Component<'_>| {
-        parts.next().filter(|part| wanted.as_os_str() == "*" || *part == wanted)
-    };
+    let matches =
+        |wanted: Component<'_>| parts.next().filter(|part| wanted.as_os_str() == "*" || *part == wanted);
     pattern.components().map(matches).collect::<Option<PathBuf>>()
 }
 
@@ -154,7 +159,7 @@ mod tests {
 
     fn program(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        crate::file::write(path, text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -199,7 +204,10 @@ mod tests {
         }
         let root = text(&nvm.join("v22.1.0")).unwrap();
         let found = find(&user, "codex", &[]).unwrap();
-        assert_eq!(found.entries, [Entry::Bind { source: root.clone(), target: root, access: Access::ReadOnly }]);
+        assert_eq!(
+            found.entries,
+            [Entry::Bind { source: root.clone(), target: root, access: Access::ReadOnly }]
+        );
         assert_eq!(found.path[0], text(&nvm.join("v22.1.0/bin")).unwrap());
     }
 }

@@ -38,13 +38,17 @@ pub fn exec(folder: &Path, tty: bool, argv: Vec<String>, env: Vec<(String, Strin
         let request = ExecRequest { argv, env, tty: Some(terminal::size(input)) };
         let mut fds = ask(&socket, &request, &[])?;
         let master = fds.pop().ok_or_else(|| Error::internal("no terminal came from the sandbox"))?;
-        let typing = master.try_clone().and_then(|master| Pipe::input(input, master)).doing("join the terminals")?;
+        let typing =
+            master.try_clone().and_then(|master| Pipe::input(input, master)).doing("join the terminals")?;
         let showing = master.try_clone().doing("join the terminals")?;
         let _raw = Raw::enter(input).doing("set the terminal to raw mode")?;
-        let resize = || drop(tcgetwinsize(input).and_then(|size| tcsetwinsize(&master, size)));
+        let resize = || {
+            let _ = tcgetwinsize(input).and_then(|size| tcsetwinsize(&master, size));
+        };
         return relay(&socket, &signals, vec![Pipe::output(showing, output), typing], resize);
     }
-    let (streams, pipes) = streams([input, output, rustix::stdio::stderr()]).doing("hand in the standard streams")?;
+    let (streams, pipes) =
+        streams([input, output, rustix::stdio::stderr()]).doing("hand in the standard streams")?;
     let fds = streams.each_ref().map(AsFd::as_fd);
     ask(&socket, &ExecRequest { argv, env, tty: None }, &fds)?;
     drop(streams);
@@ -53,14 +57,17 @@ pub fn exec(folder: &Path, tty: bool, argv: Vec<String>, env: Vec<(String, Strin
 
 fn dial(folder: &Path) -> Result<OwnedFd> {
     let dial = || -> rustix::io::Result<OwnedFd> {
-        let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let folder =
+            rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         // The whole path may be longer than an address may be.
         let path = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
         connect(&socket, &SocketAddrUnix::new(path)?)?;
         Ok(socket)
     };
-    dial().map_err(|_| Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first"))
+    dial().map_err(|_| {
+        Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first")
+    })
 }
 
 /// Sends the request; returns the descriptors that came with the program's start.
@@ -71,7 +78,9 @@ fn ask(socket: &OwnedFd, request: &ExecRequest, streams: &[BorrowedFd<'_>]) -> R
     match wire::receive(socket).doing("hear from the sandbox")? {
         Some((ExecReply::Started, fds)) => Ok(fds),
         Some((ExecReply::Refused(reason), _)) => Err(Error::new(ErrorKind::InvalidState, reason)),
-        Some((ExecReply::Exited(_), _)) | None => Err(Error::new(ErrorKind::InvalidState, "the workspace stopped")),
+        Some((ExecReply::Exited(_), _)) | None => {
+            Err(Error::new(ErrorKind::InvalidState, "the workspace stopped"))
+        }
     }
 }
 

@@ -20,7 +20,8 @@ const NAMESPACES: [u32; 7] =
     [CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS];
 
 /// Requests that write into a terminal's input, as if its user had typed.
-const TYPING: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+const TYPING: [u64; 2] = [linux_raw_sys::ioctl::TIOCSTI as u64, TIOCLINUX];
+const TIOCLINUX: u64 = 0x541c;
 
 /// The kinds of socket that are left; among those gone are raw packets, virtual machine and kernel crypto sockets.
 const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
@@ -42,7 +43,8 @@ pub(super) fn install(pins_cpus: bool) -> Result<()> {
 /// C libraries fall back to `clone`. So are the numbers of other ABIs of the machine.
 fn known(arch: TargetArch) -> Result<BpfProgram, BackendError> {
     let rules: Rules = ALLOWED.iter().chain(ALLOWED_HERE).map(|number| (*number, Vec::new())).collect();
-    SeccompFilter::new(rules, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow, arch)?.try_into()
+    SeccompFilter::new(rules, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow, arch)?
+        .try_into()
 }
 
 fn forbidden(arch: TargetArch, pins_cpus: bool) -> Result<BpfProgram, BackendError> {
@@ -55,15 +57,15 @@ fn forbidden(arch: TargetArch, pins_cpus: bool) -> Result<BpfProgram, BackendErr
         .map(|condition| SeccompRule::new(vec![condition?]));
     rules.insert(__NR_clone.into(), namespaces.into_iter().collect::<Result<_, _>>()?);
     let typing = TYPING
-        .map(|request| argument(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request as u64))
+        .map(|request| argument(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request))
         .map(|condition| SeccompRule::new(vec![condition?]));
     rules.insert(__NR_ioctl.into(), typing.into_iter().collect::<Result<_, _>>()?);
-    let others = SOCKETS.map(|family| {
-        argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family.unsigned_abs().into())
-    });
+    let others = SOCKETS
+        .map(|family| argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family.unsigned_abs().into()));
     let others = SeccompRule::new(others.into_iter().collect::<Result<_, _>>()?)?;
     rules.insert(__NR_socket.into(), vec![others]);
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)), arch)?.try_into()
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)), arch)?
+        .try_into()
 }
 
 fn argument(

@@ -42,7 +42,12 @@ pub(super) fn signals() -> Result<OwnedFd> {
 }
 
 impl Server {
-    pub(super) fn new(env: Vec<(String, String)>, control: OwnedFd, listener: OwnedFd, signals: OwnedFd) -> Self {
+    pub(super) fn new(
+        env: Vec<(String, String)>,
+        control: OwnedFd,
+        listener: OwnedFd,
+        signals: OwnedFd,
+    ) -> Self {
         Self { env, control, listener, signals, sessions: Vec::new(), abandoned: Vec::new(), stopping: false }
     }
 
@@ -73,7 +78,8 @@ impl Server {
         let sockets = fixed.into_iter().chain(self.sessions.iter().map(|session| &session.socket));
         let mut fds: Vec<_> = sockets.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         let next = self.abandoned.iter().map(|(_, at)| *at).min();
-        let timeout = next.and_then(|at| Timespec::try_from(at.saturating_duration_since(Instant::now())).ok());
+        let timeout =
+            next.and_then(|at| Timespec::try_from(at.saturating_duration_since(Instant::now())).ok());
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return vec![false; fds.len()];
         }
@@ -120,19 +126,18 @@ impl Server {
                     }
                 }
             }
-            Some(pid) => match wire::receive(&session.socket) {
-                Ok(Some((Kill(signal), _))) => {
+            Some(pid) => {
+                if let Ok(Some((Kill(signal), _))) = wire::receive(&session.socket) {
                     if let Some(signal) = Signal::from_named_raw(signal) {
                         let _ = kill_process_group(pid, signal);
                     }
-                }
-                Ok(None) | Err(_) => {
+                } else {
                     let _ = kill_process_group(pid, Signal::HUP);
                     let _ = kill_process_group(pid, Signal::CONT);
                     self.abandoned.push((pid, Instant::now() + HANGUP));
                     self.sessions.swap_remove(index);
                 }
-            },
+            }
         }
     }
 
@@ -168,7 +173,8 @@ impl Server {
         self.abandoned.retain(|(abandoned, _)| *abandoned != pid);
         if let Some(index) = self.sessions.iter().position(|session| session.pid == Some(pid)) {
             let session = self.sessions.swap_remove(index);
-            let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+            let code =
+                status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
             let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX);
             let _ = wire::send(&session.socket, &ExecReply::Exited(code), &[]);
         }
@@ -186,17 +192,18 @@ fn start(socket: &OwnedFd, version: u32, fds: Vec<OwnedFd>, env: &[(String, Stri
     if request.argv.is_empty() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let streams = match request.tty {
-        Some(size) => Streams::Terminal(Terminal::open(size)?),
-        None => {
-            let fds: Vec<OwnedFd> = fds.collect();
-            Streams::Given(fds.try_into().map_err(|_| io::ErrorKind::InvalidInput)?)
-        }
+    let streams = if let Some(size) = request.tty {
+        Streams::Terminal(Terminal::open(size)?)
+    } else {
+        let fds: Vec<OwnedFd> = fds.collect();
+        Streams::Given(fds.try_into().map_err(|_| io::ErrorKind::InvalidInput)?)
     };
     let pid = session::spawn(&request, &streams, env)?;
     match &streams {
         // A client that has gone meanwhile is noticed when its socket is read.
-        Streams::Terminal(terminal) => _ = wire::send(socket, &ExecReply::Started, &[terminal.master.as_fd()]),
+        Streams::Terminal(terminal) => {
+            _ = wire::send(socket, &ExecReply::Started, &[terminal.master.as_fd()]);
+        }
         Streams::Given(_) => _ = wire::send(socket, &ExecReply::Started, &[]),
     }
     Ok(pid)

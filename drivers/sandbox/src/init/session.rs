@@ -71,10 +71,16 @@ fn become_session(streams: &Streams) -> io::Result<()> {
     dup2_stdin(input)?;
     dup2_stdout(output)?;
     dup2_stderr(error)?;
+    // PID 1 hears of its signals from a descriptor, for which it blocks them.
+    sys::unblock_signals();
     sys::close_on_exec_from(3);
     Ok(())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is started on the host: this process becomes the program"
+)]
 fn command(request: &ExecRequest, env: &[(String, String)]) -> Command {
     let mut command = Command::new(&request.argv[0]);
     let passed = request.env.iter().filter(|(name, _)| PASSED.contains(&name.as_str()));
@@ -84,7 +90,6 @@ fn command(request: &ExecRequest, env: &[(String, String)]) -> Command {
 }
 
 /// Says on the program's own standard error why it can't run, with the exit code that shells use for that.
-#[expect(clippy::print_stderr, reason = "this is the program's stream")]
 fn complain(program: &str, error: &io::Error) -> i32 {
     let (text, code) = match error.kind() {
         ErrorKind::NotFound => ("command not found".to_owned(), 127),

@@ -15,6 +15,7 @@ use rustix::mount::{
 };
 
 use crate::error::{Doing, Result};
+use crate::file;
 use crate::plan::{Access, Entry};
 use crate::sys::{self, MountChange};
 
@@ -35,7 +36,8 @@ pub fn open(entries: &[Entry], id_maps: Option<&IdMaps>) -> Result<Vec<Opened>> 
     for entry in entries {
         opened.push(match entry {
             Entry::Bind { source, target, access } => {
-                let tree = bind(source, *access, id_maps).doing(format_args!("make {source} visible at {target}"))?;
+                let tree = bind(source, *access, id_maps)
+                    .doing(format_args!("make {source} visible at {target}"))?;
                 let mode = fstat(&tree).doing(format_args!("look at {source}"))?.st_mode;
                 let directory = FileType::from_raw_mode(mode) == FileType::Directory;
                 Opened::Tree { tree, target: target.clone(), directory }
@@ -55,7 +57,8 @@ pub fn open(entries: &[Entry], id_maps: Option<&IdMaps>) -> Result<Vec<Opened>> 
 
 /// A detached copy of the mounts at a host path, restricted as `access` says.
 pub fn bind(source: &str, access: Access, id_maps: Option<&IdMaps>) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, source, flags)?;
     let mut set = MOUNT_ATTR_NOSUID;
     if access != Access::Device {
@@ -68,7 +71,8 @@ pub fn bind(source: &str, access: Access, id_maps: Option<&IdMaps>) -> io::Resul
     if let (Some(maps), Access::ReadOnly | Access::ReadWrite) = (id_maps, access) {
         let metadata = fs::metadata(source)?;
         if let Some(map) = maps.get(&(metadata.uid(), metadata.gid())) {
-            let mapped = sys::mount_setattr(&tree, &MountChange { idmap: Some(map), ..MountChange::default() });
+            let mapped =
+                sys::mount_setattr(&tree, &MountChange { idmap: Some(map), ..MountChange::default() });
             // What is only read stays as readable as its owner made it for others.
             if access == Access::ReadWrite {
                 mapped?;
@@ -82,13 +86,15 @@ pub fn bind(source: &str, access: Access, id_maps: Option<&IdMaps>) -> io::Resul
 pub(super) fn build(opened: Vec<Opened>) -> Result<()> {
     // The kernel allows a new /proc only while the old one can be seen.
     let proc = filesystem("proc", &[], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
-    let pts = filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+    let pts =
+        filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
     let root = filesystem("tmpfs", &[("mode", "0755")], MountAttrFlags::empty())?;
     let tmp = filesystem("tmpfs", &[("mode", "1777")], MountAttrFlags::MOUNT_ATTR_NODEV)?;
     let shm = filesystem("tmpfs", &[("mode", "1777")], MountAttrFlags::MOUNT_ATTR_NODEV)?;
     change_root(&root)?;
 
-    for directory in ["/proc", "/dev", "/dev/pts", "/dev/shm", "/tmp", "/run", "/var", "/home", "/workspace"] {
+    for directory in ["/proc", "/dev", "/dev/pts", "/dev/shm", "/tmp", "/run", "/var", "/home", "/workspace"]
+    {
         fs::create_dir(directory).doing(format_args!("make {directory}"))?;
     }
     for (tree, target) in [(&proc, "/proc"), (&pts, "/dev/pts"), (&tmp, "/tmp"), (&shm, "/dev/shm")] {
@@ -108,7 +114,8 @@ pub(super) fn build(opened: Vec<Opened>) -> Result<()> {
     for entry in opened {
         place(entry)?;
     }
-    let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty()).doing("open /")?;
+    let root =
+        rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty()).doing("open /")?;
     let change = MountChange { set: MOUNT_ATTR_RDONLY.into(), alone: true, ..MountChange::default() };
     sys::mount_setattr(&root, &change).doing("make / read-only")
 }
@@ -119,12 +126,12 @@ fn place(entry: Opened) -> Result<()> {
             mount_point(&target, directory).doing(format_args!("make the mount point {target}"))?;
             attach(&tree, &target).doing(format_args!("mount {target}"))
         }
-        Opened::Link { target, to } => {
-            make_parent(&target).and_then(|()| symlink(&to, &target)).or_else(ignore_existing)
-                .doing(format_args!("link {target}"))
-        }
+        Opened::Link { target, to } => make_parent(&target)
+            .and_then(|()| symlink(&to, &target))
+            .or_else(ignore_existing)
+            .doing(format_args!("link {target}")),
         Opened::File { target, bytes } => make_parent(&target)
-            .and_then(|()| fs::write(&target, bytes))
+            .and_then(|()| file::write(&target, bytes))
             .and_then(|()| fs::set_permissions(&target, fs::Permissions::from_mode(0o644)))
             .doing(format_args!("write {target}")),
     }

@@ -12,7 +12,7 @@ use kdn_protocol::{Forward, Instance, Workspace};
 use super::{HOME, Instances, SPEC, Spec, VERSION, home, open_lock, private_folder, remove};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::state::LOCK;
-use crate::{agents, layout, sys};
+use crate::{agents, file, layout, sys};
 
 /// A folder on its way to become an instance; deleted unless it gets there.
 struct Draft {
@@ -32,7 +32,7 @@ impl Instances {
     /// Makes an instance for a workspace, or returns the one it has.
     pub fn create(&self, mut workspace: Workspace, context: &Context) -> Result<Instance> {
         let id = workspace.workspace_id.clone();
-        if let Some(instance) = self.look(&id)? {
+        if let Some(instance) = self.look(&id) {
             return Ok(instance);
         }
         context.steps().start("Preparing sandbox", "Sandbox prepared");
@@ -50,20 +50,27 @@ impl Instances {
         context.check()?;
 
         let _guard = self.guard()?;
-        if let Some(instance) = self.look(&id)? {
+        if let Some(instance) = self.look(&id) {
             return Ok(instance);
         }
         let others = self.specs()?;
         if others.iter().any(|other| other.workspace.name == workspace.name) {
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("a sandbox named {:?} exists", workspace.name)));
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("a sandbox named {:?} exists", workspace.name),
+            ));
         }
         let forwards = choose_ports(&workspace, &others)?;
         let spec = Spec { version: VERSION, workspace, forwards };
-        write_synced(&draft.folder.join(SPEC), &serde_json::to_vec_pretty(&spec).map_err(io::Error::from).doing("write")?)
+        let bytes = serde_json::to_vec_pretty(&spec).map_err(io::Error::from);
+        bytes
+            .and_then(|bytes| file::create_synced(&draft.folder.join(SPEC), &bytes))
             .doing("write the instance")?;
         let place = self.storage.join("instances").join(&id);
         fs::rename(&draft.folder, &place).doing("put the instance into place")?;
-        File::open(self.storage.join("instances")).and_then(|folder| folder.sync_all()).doing("save the instance")?;
+        File::open(self.storage.join("instances"))
+            .and_then(|folder| folder.sync_all())
+            .doing("save the instance")?;
         drop(draft);
         self.info(&id)
     }
@@ -72,7 +79,10 @@ impl Instances {
         let agent = &workspace.agent;
         if agents::find(&self.user, &agent.name, &agent.command).is_none() {
             let message = format!("agent {:?} is not installed on this machine", agent.name);
-            let hint = format!("install it so that it is found in PATH, or take one of: {}", agents::names(&self.user).join(", "));
+            let hint = format!(
+                "install it so that it is found in PATH, or take one of: {}",
+                agents::names(&self.user).join(", ")
+            );
             return Err(Error::invalid_workspace("agent.name", message).hint(hint));
         }
         let sources = &workspace.source_path;
@@ -101,7 +111,8 @@ impl Instances {
         let shown = shown.canonicalize().doing(format_args!("look at {}", shown.display()))?;
         if storage.is_some_and(|storage| storage.starts_with(&shown) || shown.starts_with(&self.storage)) {
             let message = format!("{} holds kdn's own storage {}", shown.display(), self.storage.display());
-            return Err(Error::invalid_workspace(field, message).hint("choose a folder below it, such as one project"));
+            return Err(Error::invalid_workspace(field, message)
+                .hint("choose a folder below it, such as one project"));
         }
         Ok(())
     }
@@ -125,7 +136,8 @@ impl Instances {
 
 /// Keeps the host ports that were asked for, and finds free ones, which no other instance has, for the rest.
 fn choose_ports(workspace: &Workspace, others: &[Spec]) -> Result<Vec<Forward>> {
-    let taken = |port: u16| others.iter().flat_map(|other| &other.forwards).any(|forward| forward.port == port);
+    let taken =
+        |port: u16| others.iter().flat_map(|other| &other.forwards).any(|forward| forward.port == port);
     let free = |bind| -> io::Result<u16> {
         // The kernel hands out a port that is free now; the listeners are kept so that it never gives one twice.
         let mut tried = Vec::new();
@@ -152,11 +164,4 @@ fn choose_ports(workspace: &Workspace, others: &[Spec]) -> Result<Vec<Forward>> 
         forwards.push(Forward::new(port.bind, host, port.target));
     }
     Ok(forwards)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

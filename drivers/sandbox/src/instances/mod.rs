@@ -58,7 +58,7 @@ impl Instances {
 
     /// The state of one instance now.
     pub fn info(&self, id: &str) -> Result<Instance> {
-        self.look(id)?.ok_or_else(|| Error::instance_not_found(id))
+        self.look(id).ok_or_else(|| Error::instance_not_found(id))
     }
 
     /// The states of all instances now, or of those in `ids`.
@@ -67,7 +67,7 @@ impl Instances {
             Some(ids) => ids,
             None => self.ids()?,
         };
-        ids.iter().filter_map(|id| self.look(id).transpose()).collect()
+        Ok(ids.iter().filter_map(|id| self.look(id)).collect())
     }
 
     /// The folder of an instance that exists.
@@ -81,18 +81,19 @@ impl Instances {
         Instance::is_valid_id(id).then(|| self.storage.join("instances").join(id))
     }
 
-    fn look(&self, id: &str) -> Result<Option<Instance>> {
-        let Some(folder) = self.folder_of(id) else { return Ok(None) };
+    fn look(&self, id: &str) -> Option<Instance> {
+        let folder = self.folder_of(id)?;
         let spec = match Spec::read(&folder) {
             Ok(spec) => spec,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let mut instance = Instance::new(id, id, "", State::Error);
                 instance.reason = Some(format!("{SPEC} can't be read: {error}"));
-                return Ok(Some(instance));
+                return Some(instance);
             }
         };
-        let mut instance = Instance::new(id, spec.workspace.workspace_id, spec.workspace.name, State::Stopped);
+        let mut instance =
+            Instance::new(id, spec.workspace.workspace_id, spec.workspace.name, State::Stopped);
         instance.forwards = spec.forwards;
         instance.info.insert("home".to_owned(), folder.join(HOME).display().to_string());
         match liveness(&folder) {
@@ -103,13 +104,13 @@ impl Instances {
             Ok(Liveness::Stopped(last)) => instance.reason = last.and_then(|state| state.ended),
             Ok(Liveness::Changing) => instance.reason = Some("a change is under way".to_owned()),
             // Removed since its spec was read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 instance.state = State::Unknown;
                 instance.reason = Some(error.to_string());
             }
         }
-        Ok(Some(instance))
+        Some(instance)
     }
 
     /// The ids of all instances, sorted.
@@ -136,7 +137,9 @@ impl Instances {
     /// Deletes what a creation or removal that was cut short has left behind. Called under the guard.
     fn sweep(&self) {
         let entries = fs::read_dir(self.storage.join("instances")).into_iter().flatten().flatten();
-        for path in entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').map(|entry| entry.path()) {
+        for path in
+            entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').map(|entry| entry.path())
+        {
             let lock = open_lock(&path.join(LOCK));
             if lock.is_ok_and(|lock| sys::try_lock(&lock).unwrap_or(false)) {
                 let _ = remove::delete(&path);
@@ -174,7 +177,9 @@ fn take(folder: &Path, id: &str) -> Result<File> {
         return Ok(lock);
     }
     Err(match liveness(folder).doing("look at the instance")? {
-        Liveness::Running(_) => Error::new(ErrorKind::InvalidState, "the workspace is running").hint("stop it first"),
+        Liveness::Running(_) => {
+            Error::new(ErrorKind::InvalidState, "the workspace is running").hint("stop it first")
+        }
         _ => Error::new(ErrorKind::Busy, "another change of this workspace is under way"),
     })
 }

@@ -56,10 +56,12 @@ impl Instances {
         secrets: &BTreeMap<String, Secret<String>>,
     ) -> Result<Plan> {
         let Spec { workspace, forwards, .. } = Spec::read(folder).doing("read the instance")?;
-        let agent = agents::find(&self.user, &workspace.agent.name, &workspace.agent.command).ok_or_else(|| {
-            let message = format!("agent {:?} is no longer installed on this machine", workspace.agent.name);
-            Error::new(ErrorKind::Unavailable, message).hint("install it again where it was")
-        })?;
+        let agent =
+            agents::find(&self.user, &workspace.agent.name, &workspace.agent.command).ok_or_else(|| {
+                let message =
+                    format!("agent {:?} is no longer installed on this machine", workspace.agent.name);
+                Error::new(ErrorKind::Unavailable, message).hint("install it again where it was")
+            })?;
         if !workspace.source_path.is_dir() {
             let message = format!("the sources {} are no longer there", workspace.source_path.display());
             return Err(Error::new(ErrorKind::InvalidState, message));
@@ -74,17 +76,25 @@ impl Instances {
         for variable in workspace.environment {
             let value = match (variable.value, variable.secret) {
                 (Some(value), _) => value,
-                (None, Some(secret)) => secrets.get(&secret).map(|value| value.expose().clone()).ok_or_else(|| {
-                    let message = format!("the value of secret {secret:?} for {} did not come", variable.name);
-                    Error::new(ErrorKind::InvalidState, message)
-                })?,
+                (None, Some(secret)) => {
+                    secrets.get(&secret).map(|value| value.expose().clone()).ok_or_else(|| {
+                        let message =
+                            format!("the value of secret {secret:?} for {} did not come", variable.name);
+                        Error::new(ErrorKind::InvalidState, message)
+                    })?
+                }
                 (None, None) => continue,
             };
             env.push((variable.name, value));
         }
         let hostname = hostname(&workspace.name);
         let mut entries = layout::system(&hostname, network.mode);
-        entries.extend(layout::of_user(&folder.join(HOME), &workspace.source_path, agent, &workspace.mounts)?);
+        entries.extend(layout::of_user(
+            &folder.join(HOME),
+            &workspace.source_path,
+            agent,
+            &workspace.mounts,
+        )?);
         Ok(Plan {
             label: workspace.workspace_id.chars().take(12).collect(),
             hostname,
@@ -104,7 +114,10 @@ impl Instances {
         path.extend(agent.iter().cloned());
         path.extend(PATH.map(str::to_owned));
         let host = self.user.path.iter().filter_map(|folder| folder.canonicalize().ok());
-        path.extend(host.filter(|folder| layout::is_system(folder)).filter_map(|folder| folder.to_str().map(str::to_owned)));
+        path.extend(
+            host.filter(|folder| layout::is_system(folder))
+                .filter_map(|folder| folder.to_str().map(str::to_owned)),
+        );
         let mut seen = std::collections::HashSet::new();
         path.retain(|folder| seen.insert(folder.clone()));
         path.join(":")

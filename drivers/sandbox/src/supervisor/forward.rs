@@ -48,9 +48,14 @@ impl Listeners {
 fn listen(forward: &Forward) -> Result<TcpListener> {
     let Forward { bind, port, .. } = forward;
     TcpListener::bind(SocketAddr::new(*bind, *port)).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::new(ErrorKind::Unavailable, format!("port {port} of {bind} is in use"))
-            .hint(format!("end what listens there (ss -ltnp 'sport = :{port}'), or make the workspace with another port")),
-        _ => Error::new(ErrorKind::Unavailable, format!("port {port} of {bind} can't be listened on: {error}")),
+        io::ErrorKind::AddrInUse => {
+            Error::new(ErrorKind::Unavailable, format!("port {port} of {bind} is in use")).hint(format!(
+                "end what listens there (ss -ltnp 'sport = :{port}'), or make the workspace with another port"
+            ))
+        }
+        _ => {
+            Error::new(ErrorKind::Unavailable, format!("port {port} of {bind} can't be listened on: {error}"))
+        }
     })
 }
 
@@ -88,7 +93,9 @@ fn ask(control: &Mutex<OwnedFd>, order: &Order) -> io::Result<OwnedFd> {
     let control = control.lock().unwrap_or_else(PoisonError::into_inner);
     wire::send(&*control, order, &[])?;
     match wire::receive(&*control)? {
-        Some((Report::Connected(None), mut fds)) => fds.pop().ok_or_else(|| io::Error::other("no socket came")),
+        Some((Report::Connected(None), mut fds)) => {
+            fds.pop().ok_or_else(|| io::Error::other("no socket came"))
+        }
         Some((Report::Connected(Some(errno)), _)) => Err(io::Error::from_raw_os_error(errno)),
         _ => Err(io::Error::other("PID 1 has gone")),
     }

@@ -40,7 +40,8 @@ pub(super) fn choose(plan: &Plan) -> Result<Identity> {
         Ok(maps) if init::bind(sources, Access::ReadWrite, Some(&maps)).is_ok() => Ok(Identity::Mapped(maps)),
         _ if metadata.uid() != 0 => Ok(Identity::Owner { uid: metadata.uid(), gid: metadata.gid() }),
         _ => {
-            let message = format!("the agent would be the host's root: the filesystem of {sources} can't map owners");
+            let message =
+                format!("the agent would be the host's root: the filesystem of {sources} can't map owners");
             let hint = format!("run kdn as an ordinary user, or give {sources} to one (chown -R)");
             Err(Error::new(ErrorKind::Unavailable, message).hint(hint))
         }
@@ -57,7 +58,9 @@ fn maps(plan: &Plan) -> io::Result<IdMaps> {
         .entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Bind { source, access: Access::ReadOnly | Access::ReadWrite, .. } => fs::metadata(source).ok(),
+            Entry::Bind { source, access: Access::ReadOnly | Access::ReadWrite, .. } => {
+                fs::metadata(source).ok()
+            }
             _ => None,
         })
         .map(|metadata| (metadata.uid(), metadata.gid()))

@@ -1,6 +1,5 @@
 //! Clones PID 1 into its namespaces, gives it its ids and limits, and waits until it is confined.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -12,6 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use super::identity::{self, Identity};
 use crate::error::{Doing, Error, Result};
+use crate::file;
 use crate::init::{self, Inherited};
 use crate::limits::{Groups, Means};
 use crate::plan::{AGENT_ID, Plan};
@@ -53,8 +53,9 @@ fn clone(
         Identity::Owner { .. } => Some(init::open(&plan.entries, None)?),
         Identity::Mapped(maps) => Some(init::open(&plan.entries, Some(maps))?),
     };
-    let (control, inside) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .doing("make a socket pair")?;
+    let (control, inside) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .doing("make a socket pair")?;
     let mut namespaces =
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
     if !plan.share_network {
@@ -95,13 +96,18 @@ fn give_identity(pid: Pid, identity: &Identity) -> io::Result<()> {
 }
 
 /// Maps one (user, group) of a new user namespace to one outside.
-pub(super) fn write_maps(pid: Pid, inside: (u32, u32), outside: (u32, u32), deny_groups: bool) -> io::Result<()> {
+pub(super) fn write_maps(
+    pid: Pid,
+    inside: (u32, u32),
+    outside: (u32, u32),
+    deny_groups: bool,
+) -> io::Result<()> {
     let file = |name: &str| format!("/proc/{}/{name}", pid.as_raw_nonzero());
     if deny_groups {
-        fs::write(file("setgroups"), "deny")?;
+        file::write(file("setgroups"), "deny")?;
     }
-    fs::write(file("uid_map"), format!("{} {} 1", inside.0, outside.0))?;
-    fs::write(file("gid_map"), format!("{} {} 1", inside.1, outside.1))
+    file::write(file("uid_map"), format!("{} {} 1", inside.0, outside.0))?;
+    file::write(file("gid_map"), format!("{} {} 1", inside.1, outside.1))
 }
 
 fn hear_ready(control: &OwnedFd) -> Result<()> {

@@ -21,7 +21,7 @@ use rustix::stdio::{dup2_stdin, dup2_stdout};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::state::{LOCK, Process, SOCKET, STATE, State};
-use crate::{process, sys};
+use crate::{file, process, sys};
 
 /// The first argument that makes this executable a supervisor.
 pub const ROLE: &str = "__supervise";
@@ -33,7 +33,7 @@ type Outcome = Result<State>;
 
 /// Starts a supervisor in the folder of an instance and waits until the sandbox is ready, or is known not to be.
 pub fn start(folder: &Path, plan: &Plan) -> Outcome {
-    let log = File::create(folder.join(LOG)).doing("write the supervisor's log")?;
+    let log = file::log(&folder.join(LOG)).doing("write the supervisor's log")?;
     let mut child = process::own(ROLE)
         .arg0(format!("kdn-sandbox {}", plan.hostname))
         .current_dir(folder)
@@ -53,7 +53,11 @@ pub fn start(folder: &Path, plan: &Plan) -> Outcome {
     let outcome = serde_json::from_str(&line).unwrap_or_else(|_| {
         let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
         told.doing("tell the supervisor its plan")?;
-        Err(Error::internal(format!("the supervisor ended without a word{}{}", if log.is_empty() { "" } else { ": " }, log.trim())))
+        Err(Error::internal(format!(
+            "the supervisor ended without a word{}{}",
+            if log.is_empty() { "" } else { ": " },
+            log.trim()
+        )))
     });
     // Nobody else will ask for its exit status while this process lives.
     std::thread::spawn(move || child.wait());
@@ -77,7 +81,8 @@ pub fn main() -> ExitCode {
 }
 
 fn supervise() -> Result<()> {
-    let plan: Plan = serde_json::from_reader(io::stdin().lock()).map_err(io::Error::from).doing("read the plan")?;
+    let plan: Plan =
+        serde_json::from_reader(io::stdin().lock()).map_err(io::Error::from).doing("read the plan")?;
     let null = File::options().read(true).write(true).open("/dev/null").doing("open /dev/null")?;
     dup2_stdin(&null).doing("replace the standard input")?;
 
