@@ -12,8 +12,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) method: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) params: Option<&'a RawValue>,
     #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only a host reads responses"))]
@@ -25,6 +25,7 @@ pub(crate) struct Envelope<'a> {
 }
 
 /// Why a frame is no message.
+#[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "a host only counts them"))]
 #[derive(Debug)]
 pub(crate) enum Fault {
     NotJson(String),
@@ -35,14 +36,15 @@ pub(crate) enum Fault {
 impl<'a> Envelope<'a> {
     /// Reads a frame that is not blank.
     pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
+        let frame = std::str::from_utf8(frame).map_err(|error| Fault::NotJson(error.to_string()))?;
         // A struct can also be read from an array, so a batch has to be seen first.
-        if frame.trim_ascii().first() == Some(&b'[') {
-            return Err(match serde_json::from_slice::<&RawValue>(frame) {
+        if frame.trim_ascii_start().starts_with('[') {
+            return Err(match serde_json::from_str::<&RawValue>(frame) {
                 Ok(_) => Fault::NotAMessage("batches are not part of the protocol".into()),
                 Err(error) => Fault::NotJson(error.to_string()),
             });
         }
-        serde_json::from_slice(frame).map_err(|error| {
+        serde_json::from_str(frame).map_err(|error| {
             if error.is_data() {
                 Fault::NotAMessage(error.to_string())
             } else {
@@ -54,6 +56,16 @@ impl<'a> Envelope<'a> {
     /// Whether the frame says that it is JSON-RPC 2.0.
     pub(crate) fn is_json_rpc(&self) -> bool {
         self.jsonrpc.is_some_and(|version| version.get() == r#""2.0""#)
+    }
+
+    /// The method, when it is a text.
+    pub(crate) fn method_name(&self) -> Option<Cow<'a, str>> {
+        // A text without escapes is borrowed.
+        let raw = self.method?.get();
+        serde_json::from_str::<&str>(raw)
+            .map(Cow::Borrowed)
+            .or_else(|_| serde_json::from_str::<String>(raw).map(Cow::Owned))
+            .ok()
     }
 
     /// The id, when it is an integer from 0 to 2^53-1.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind, FrameLimits};
+use crate::{Error, ErrorKind};
 
 use super::{Driver, wire::Wire};
 
@@ -23,7 +23,7 @@ enum Phase<D> {
     New,
     /// `initialize` is being answered.
     Opening,
-    Open(Arc<D>, FrameLimits),
+    Open(Arc<D>),
     ShutDown,
 }
 
@@ -41,32 +41,19 @@ impl<D: Driver> Connection<D> {
     pub(super) fn driver(&self) -> Result<Arc<D>, Error> {
         let say = |message| Err(Error::new(ErrorKind::NotInitialized, message));
         match &*lock(&self.phase) {
-            Phase::Open(driver, _) => Ok(Arc::clone(driver)),
+            Phase::Open(driver) => Ok(Arc::clone(driver)),
             Phase::New | Phase::Opening => say("the session is not initialized"),
             Phase::ShutDown => say("the session is shut down"),
         }
     }
 
-    /// The largest frame that the host takes.
-    pub(super) fn max_frame_bytes(&self) -> usize {
-        match &*lock(&self.phase) {
-            Phase::Open(_, limits) => limits.max_frame_bytes,
-            _ => FrameLimits::default().max_frame_bytes,
-        }
-    }
-
-    pub(super) fn begin_open(&self) -> Result<(), Error> {
+    pub(super) fn begin_open(&self) -> Result<Opening<'_, D>, Error> {
         let mut phase = lock(&self.phase);
         if !matches!(*phase, Phase::New) {
             return Err(Error::new(ErrorKind::NotInitialized, "the session was initialized before"));
         }
         *phase = Phase::Opening;
-        Ok(())
-    }
-
-    /// Ends what [`begin_open`](Self::begin_open) began; a host may try again after a failure.
-    pub(super) fn end_open(&self, driver: Option<(Arc<D>, FrameLimits)>) {
-        *lock(&self.phase) = driver.map_or(Phase::New, |(driver, limits)| Phase::Open(driver, limits));
+        Ok(Opening { connection: self })
     }
 
     pub(super) fn shut_down(&self) -> Result<(), Error> {
@@ -93,6 +80,26 @@ impl<D: Driver> Connection<D> {
     pub(super) fn cancel(&self, request_id: u64) {
         if let Some(token) = lock(&self.running).get(&request_id) {
             token.cancel();
+        }
+    }
+}
+
+/// An `initialize` that is being answered. Unless it is done, a host may try again.
+pub(super) struct Opening<'a, D> {
+    connection: &'a Connection<D>,
+}
+
+impl<D> Opening<'_, D> {
+    pub(super) fn done(self, driver: Arc<D>) {
+        *lock(&self.connection.phase) = Phase::Open(driver);
+    }
+}
+
+impl<D> Drop for Opening<'_, D> {
+    fn drop(&mut self) {
+        let mut phase = lock(&self.connection.phase);
+        if matches!(*phase, Phase::Opening) {
+            *phase = Phase::New;
         }
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    DashboardResult, Empty, Error, ErrorKind, FlagsResult, InitializeParams, InitializeResult, Manifest,
-    PROTOCOL_VERSIONS,
+    DashboardResult, Empty, Error, ErrorKind, FlagsResult, InitializeResult, Manifest, PROTOCOL_VERSIONS,
     method::{
         Create, Dashboard, Flags, GetStatus, Info, Initialize, List, ListAgents, Method, Remove, Shutdown,
         Start, Stop, Terminal, Type,
@@ -26,10 +25,18 @@ pub(super) async fn dispatch<D: Driver>(
     context: &Context,
 ) -> Outcome {
     match method {
-        Type::NAME => done::<Type>(D::manifest()),
-        Flags::NAME => done::<Flags>(FlagsResult::new(D::flags())),
-        Initialize::NAME => done::<Initialize>(initialize(connection, parse::<Initialize>(params)?).await?),
+        Type::NAME => {
+            parse::<Type>(params)?;
+            done::<Type>(D::manifest())
+        }
+        Flags::NAME => {
+            parse::<Flags>(params)?;
+            done::<Flags>(FlagsResult::new(D::flags()))
+        }
+        Initialize::NAME => done::<Initialize>(initialize(connection, params).await?),
         Shutdown::NAME => {
+            connection.driver()?;
+            parse::<Shutdown>(params)?;
             connection.shut_down()?;
             done::<Shutdown>(Empty {})
         }
@@ -62,8 +69,14 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
         }
         Info::NAME => done::<Info>(driver.info(parse::<Info>(params)?.id).await?),
         List::NAME => done::<List>(driver.list(parse::<List>(params)?).await?),
-        GetStatus::NAME if offers.status.is_some() => done::<GetStatus>(driver.status().await?),
-        ListAgents::NAME if offers.agents.is_some() => done::<ListAgents>(driver.list_agents().await?),
+        GetStatus::NAME if offers.status.is_some() => {
+            parse::<GetStatus>(params)?;
+            done::<GetStatus>(driver.status().await?)
+        }
+        ListAgents::NAME if offers.agents.is_some() => {
+            parse::<ListAgents>(params)?;
+            done::<ListAgents>(driver.list_agents().await?)
+        }
         Terminal::NAME if offers.terminal.is_some() => {
             let params = parse::<Terminal>(params)?;
             if params.command.is_empty() {
@@ -81,8 +94,10 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
 
 async fn initialize<D: Driver>(
     connection: &Connection<D>,
-    params: InitializeParams,
+    params: Params<'_>,
 ) -> Result<InitializeResult, Error> {
+    let opening = connection.begin_open()?;
+    let params = parse::<Initialize>(params)?;
     let version =
         *PROTOCOL_VERSIONS.iter().find(|v| params.protocol_versions.contains(v)).ok_or_else(|| {
             let message = format!(
@@ -93,19 +108,11 @@ async fn initialize<D: Driver>(
             error.data.supported = Some(PROTOCOL_VERSIONS.to_vec());
             error
         })?;
-    connection.begin_open()?;
-    let limits = params.limits;
-    match D::open(params).await {
-        Ok(driver) => {
-            let manifest = Manifest { capabilities: driver.capabilities(), ..D::manifest() };
-            connection.end_open(Some((Arc::new(driver), limits)));
-            Ok(InitializeResult::new(version, manifest))
-        }
-        Err(error) => {
-            connection.end_open(None);
-            Err(error)
-        }
-    }
+    connection.wire.limit(params.limits.max_frame_bytes);
+    let driver = Arc::new(D::open(params).await?);
+    let manifest = Manifest { capabilities: driver.capabilities(), ..D::manifest() };
+    opening.done(driver);
+    Ok(InitializeResult::new(version, manifest))
 }
 
 fn parse<M: Method>(params: Params<'_>) -> Result<M::Params, Error> {

@@ -66,11 +66,12 @@ async fn read<D: Driver>(
     let mut buffer = vec![0; 64 * 1024];
     let terminated = terminated();
     tokio::pin!(terminated);
-    let outcome = loop {
+    let outcome = 'session: loop {
         let read = tokio::select! {
             read = input.read(&mut buffer) => read?,
             _ = requests.join_next(), if !requests.is_empty() => continue,
             () = &mut terminated => break Ok(()),
+            () = connection.wire.closed() => break Ok(()),
         };
         if read == 0 {
             break Ok(());
@@ -82,8 +83,7 @@ async fn read<D: Driver>(
                 Ok(None) => break,
                 Err(error) => {
                     connection.wire.fail(None, &Error::new(ErrorKind::FrameTooLarge, error.to_string()));
-                    connection.ended.cancel();
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                    break 'session Err(io::Error::new(io::ErrorKind::InvalidData, error));
                 }
             }
         }
@@ -115,8 +115,8 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
     if !envelope.is_json_rpc() {
         return invalid("the member \"jsonrpc\" is not \"2.0\"");
     }
-    let Some(name) = &envelope.method else {
-        return invalid("the member \"method\" is not there");
+    let Some(name) = envelope.method_name() else {
+        return invalid("the member \"method\" is not a text");
     };
     if envelope.id.is_none() {
         if name == method::CANCEL_REQUEST
@@ -130,12 +130,8 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
         return invalid("the id is neither a text nor an integer from 0 to 2^53-1");
     };
     let request_id = envelope.integer_id();
-    let (connection, id, name, params) = (
-        Arc::clone(connection),
-        id.to_owned(),
-        name.clone().into_owned(),
-        envelope.params.map(RawValue::to_owned),
-    );
+    let (connection, id, name, params) =
+        (Arc::clone(connection), id.to_owned(), name.into_owned(), envelope.params.map(RawValue::to_owned));
     let context = Context::new(Arc::clone(&connection.wire), request_id, connection.begin(request_id));
     requests.spawn(async move {
         let handler = AssertUnwindSafe(dispatch(&connection, &name, params.as_deref(), &context));
@@ -144,7 +140,7 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
         });
         context.steps().end(&outcome);
         connection.end(request_id);
-        connection.wire.respond(&id, &outcome, connection.max_frame_bytes());
+        connection.wire.respond(&id, &outcome);
     });
 }
 

@@ -3,11 +3,15 @@
 use std::{
     fs::File,
     io::Write,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::{Error, ErrorKind, frame};
 
@@ -15,6 +19,10 @@ use crate::{Error, ErrorKind, frame};
 #[derive(Debug)]
 pub(super) struct Wire {
     out: Mutex<File>,
+    /// The largest frame that the host takes.
+    max: AtomicUsize,
+    /// Cancelled when nobody reads any more.
+    closed: CancellationToken,
 }
 
 #[derive(Serialize)]
@@ -39,40 +47,56 @@ struct Failure<'a> {
 }
 
 impl Wire {
-    pub(super) const fn new(out: File) -> Self {
-        Self { out: Mutex::new(out) }
+    pub(super) fn new(out: File) -> Self {
+        let max = AtomicUsize::new(frame::MAX_FRAME_BYTES);
+        Self { out: Mutex::new(out), max, closed: CancellationToken::new() }
     }
 
+    /// Keeps frames to what the host said that it takes.
+    pub(super) fn limit(&self, max: usize) {
+        self.max.store(max.clamp(frame::MIN_LIMIT, frame::MAX_FRAME_BYTES), Ordering::Relaxed);
+    }
+
+    /// Waits until the host has closed its end.
+    pub(super) fn closed(&self) -> WaitForCancellationFuture<'_> {
+        self.closed.cancelled()
+    }
+
+    /// A notification that is larger than a frame is dropped.
     pub(super) fn notify(&self, method: &str, params: impl Serialize) {
         self.send(&Notification { jsonrpc: "2.0", method, params });
     }
 
     /// Answers a request. A result that is larger than a frame becomes an error.
-    pub(super) fn respond(&self, id: &RawValue, outcome: &Result<Box<RawValue>, Error>, max: usize) {
+    pub(super) fn respond(&self, id: &RawValue, outcome: &Result<Box<RawValue>, Error>) {
         match outcome {
-            Ok(result) if result.get().len() + id.get().len() + 64 > max => {
-                let message =
-                    format!("the answer is {} bytes, more than a frame of {max}", result.get().len());
+            Ok(result) if self.send(&Success { jsonrpc: "2.0", id, result }) => {}
+            Ok(result) => {
+                let message = format!("the answer is {} bytes, more than the host takes", result.get().len());
                 self.fail(Some(id), &Error::new(ErrorKind::FrameTooLarge, message));
             }
-            Ok(result) => self.send(&Success { jsonrpc: "2.0", id, result }),
             Err(error) => self.fail(Some(id), error),
         }
     }
 
     /// Answers what is no request with an error; without an id when it has none that can be used.
     pub(super) fn fail(&self, id: Option<&RawValue>, error: &Error) {
-        self.send(&Failure { jsonrpc: "2.0", id, error });
+        if !self.send(&Failure { jsonrpc: "2.0", id, error }) {
+            let error = Error::new(error.kind(), "the error is larger than the host takes");
+            self.send(&Failure { jsonrpc: "2.0", id, error: &error });
+        }
     }
 
-    fn send(&self, frame: &impl Serialize) {
+    /// Whether the frame is not too large.
+    fn send(&self, frame: &impl Serialize) -> bool {
         let mut bytes = match serde_json::to_vec(frame) {
-            Ok(bytes) if bytes.len() <= frame::MAX_FRAME_BYTES => bytes,
-            // Only a notification or an error with a huge text gets here, and neither is worth the connection.
-            _ => return,
+            Ok(bytes) if bytes.len() <= self.max.load(Ordering::Relaxed) => bytes,
+            _ => return false,
         };
         bytes.push(b'\n');
-        // A host that is gone closes stdin as well; the loop sees that.
-        let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
+        if self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes).is_err() {
+            self.closed.cancel();
+        }
+        true
     }
 }

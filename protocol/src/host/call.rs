@@ -112,7 +112,7 @@ fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
         let by_code = ErrorKind::ALL.iter().find(|kind| kind.code() == code && code < 0);
         ErrorData { kind: by_code.copied().unwrap_or_default(), ..ErrorData::default() }
     });
-    Error { code, message: message.into(), data }
+    Error { code, message: message.into(), data: Box::new(data) }
 }
 
 /// When to lose patience.

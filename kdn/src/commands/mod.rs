@@ -1,0 +1,20 @@
+//! What each command does: one verb a file.
+
+mod context;
+mod report;
+mod request;
+mod show;
+
+pub(crate) mod info;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod remove;
+pub(crate) mod runtime;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod terminal;
+pub(crate) mod version;
+
+pub(crate) use context::Context;
+pub(crate) use report::Report;
+pub(crate) use show::{IdResult, WorkspaceResult};
