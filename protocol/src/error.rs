@@ -15,7 +15,7 @@ pub struct Error {
     pub message: String,
     /// What programs read. Absent: the kind is `internal`.
     #[serde(default)]
-    pub data: ErrorData,
+    pub data: Box<ErrorData>,
 }
 
 /// The part of an error that programs read.
@@ -137,7 +137,11 @@ kinds! {
 impl Error {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { code: kind.code(), message: message.into(), data: ErrorData { kind, ..ErrorData::default() } }
+        Self {
+            code: kind.code(),
+            message: message.into(),
+            data: Box::new(ErrorData { kind, ..ErrorData::default() }),
+        }
     }
 
     /// No instance has the id `id`.

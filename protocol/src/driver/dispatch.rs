@@ -26,12 +26,14 @@ pub(super) async fn dispatch<D: Driver>(
     context: &Context,
 ) -> Outcome {
     match method {
-        Type::NAME => done::<Type>(D::manifest()),
-        Flags::NAME => done::<Flags>(FlagsResult::new(D::flags())),
-        Initialize::NAME => done::<Initialize>(initialize(connection, parse::<Initialize>(params)?).await?),
+        Type::NAME => written::<Type>(&D::manifest()),
+        Flags::NAME => written::<Flags>(&FlagsResult::new(D::flags())),
+        Initialize::NAME => {
+            written::<Initialize>(&initialize(connection, parse::<Initialize>(params)?).await?)
+        }
         Shutdown::NAME => {
             connection.shut_down()?;
-            done::<Shutdown>(Empty {})
+            written::<Shutdown>(&Empty {})
         }
         method if crate::method::NAMES.contains(&method) => {
             call(&*connection.driver()?, method, params, context).await
@@ -48,32 +50,32 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
             let workspace = parse::<Create>(params)?;
             workspace.validate()?;
             workspace.check_needs(&offers)?;
-            done::<Create>(driver.create(workspace, context).await?)
+            written::<Create>(&driver.create(workspace, context).await?)
         }
         Start::NAME => {
             let params = parse::<Start>(params)?;
             params.network.check_needs(&offers)?;
-            done::<Start>(driver.start(params, context).await?)
+            written::<Start>(&driver.start(params, context).await?)
         }
-        Stop::NAME => done::<Stop>(driver.stop(parse::<Stop>(params)?, context).await?),
+        Stop::NAME => written::<Stop>(&driver.stop(parse::<Stop>(params)?, context).await?),
         Remove::NAME => {
             driver.remove(parse::<Remove>(params)?, context).await?;
-            done::<Remove>(Empty {})
+            written::<Remove>(&Empty {})
         }
-        Info::NAME => done::<Info>(driver.info(parse::<Info>(params)?.id).await?),
-        List::NAME => done::<List>(driver.list(parse::<List>(params)?).await?),
-        GetStatus::NAME if offers.status.is_some() => done::<GetStatus>(driver.status().await?),
-        ListAgents::NAME if offers.agents.is_some() => done::<ListAgents>(driver.list_agents().await?),
+        Info::NAME => written::<Info>(&driver.info(parse::<Info>(params)?.id).await?),
+        List::NAME => written::<List>(&driver.list(parse::<List>(params)?).await?),
+        GetStatus::NAME if offers.status.is_some() => written::<GetStatus>(&driver.status().await?),
+        ListAgents::NAME if offers.agents.is_some() => written::<ListAgents>(&driver.list_agents().await?),
         Terminal::NAME if offers.terminal.is_some() => {
             let params = parse::<Terminal>(params)?;
             if params.command.is_empty() {
                 return Err(Error::new(ErrorKind::InvalidParams, "the command is empty").field("command"));
             }
-            done::<Terminal>(driver.terminal(params).await?)
+            written::<Terminal>(&driver.terminal(params).await?)
         }
         Dashboard::NAME if offers.dashboard.is_some() => {
             let url = driver.dashboard(parse::<Dashboard>(params)?.id).await?;
-            done::<Dashboard>(DashboardResult::new(url))
+            written::<Dashboard>(&DashboardResult::new(url))
         }
         _ => Err(Error::method_not_found(method)),
     }
@@ -119,7 +121,7 @@ fn parse<M: Method>(params: Params<'_>) -> Result<M::Params, Error> {
     })
 }
 
-fn done<M: Method>(result: M::Result) -> Outcome {
-    to_raw_value(&result)
+fn written<M: Method>(result: &M::Result) -> Outcome {
+    to_raw_value(result)
         .map_err(|error| Error::internal(format!("the result of {} can't be written: {error}", M::NAME)))
 }

@@ -37,12 +37,17 @@ pub(super) fn answer<D: Driver>() -> Option<ExitCode> {
             print(io::stderr(), &format!("{program}: unknown argument {other:?}\n\n{about}"));
             Some(ExitCode::from(USAGE))
         }
-        None if std::env::var_os(PROTOCOL_ENV).is_none() || io::stdin().is_terminal() => {
+        None if !is_started_by_a_host() || io::stdin().is_terminal() => {
             print(io::stderr(), &about);
             Some(ExitCode::from(USAGE))
         }
         None => None,
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the environment")]
+fn is_started_by_a_host() -> bool {
+    std::env::var_os(PROTOCOL_ENV).is_some()
 }
 
 fn print(mut to: impl Write, text: &str) {

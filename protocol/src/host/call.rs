@@ -93,13 +93,13 @@ pub(super) async fn call<M: Method>(
 
     match answer {
         Ok(result) => serde_json::from_str(result.get()).map_err(|error| malformed(error.to_string())),
-        Err(ClientError::Call(error)) => match error.message().strip_prefix(MALFORMED) {
-            Some(reason) => Err(malformed(reason.into())),
-            None => {
-                let error = Box::new(refusal(error.code(), error.message(), error.data()));
-                Err(HostError::Refused { driver: driver(), method, error })
+        Err(ClientError::Call(error)) => {
+            if let Some(reason) = error.message().strip_prefix(MALFORMED) {
+                return Err(malformed(reason.into()));
             }
-        },
+            let error = Box::new(refusal(error.code(), error.message(), error.data()));
+            Err(HostError::Refused { driver: driver(), method, error })
+        }
         Err(_) => {
             Err(HostError::Ended { driver: driver(), method, ending: Box::new(connection.ending().await) })
         }
@@ -112,7 +112,7 @@ fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
         let by_code = ErrorKind::ALL.iter().find(|kind| kind.code() == code && code < 0);
         ErrorData { kind: by_code.copied().unwrap_or_default(), ..ErrorData::default() }
     });
-    Error { code, message: message.into(), data }
+    Error { code, message: message.into(), data: Box::new(data) }
 }
 
 /// When to lose patience.
