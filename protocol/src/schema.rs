@@ -56,11 +56,11 @@ fn plain(schema: &mut Schema) {
         words.iter().map(|word| Some((word["const"].as_str()?, word["description"].as_str()?))).collect()
     });
     let Some(words): Option<Vec<(&str, &str)>> = words else { return };
-    let meanings: String =
-        words.iter().map(|(word, meaning)| format!("\n- `{word}`: {}", meaning.replace('\n', " "))).collect();
+    let meanings: Vec<String> =
+        words.iter().map(|(word, meaning)| format!("- `{word}`: {}", meaning.replace('\n', " "))).collect();
     let words: Vec<Value> = words.iter().map(|&(word, _)| word.into()).collect();
     let description = object.get("description").and_then(Value::as_str).unwrap_or_default();
-    let description = format!("{description}\n{meanings}");
+    let description = format!("{description}\n\n{}", meanings.join("\n"));
     object.remove("oneOf");
     object.insert("description".into(), description.into());
     object.insert("type".into(), "string".into());
@@ -101,7 +101,7 @@ fn openrpc() -> Value {
                 "paramStructure": "by-name",
                 "params": params::<$params>(&mut generator),
                 "result": {"name": "result", "required": true, "schema": generator.subschema_for::<$result>()},
-                "errors": errors($name).iter().map(reference).collect::<Vec<_>>(),
+                "errors": errors($name).into_iter().map(reference).collect::<Vec<_>>(),
             }));
         };
     }
@@ -168,7 +168,7 @@ fn errors(method: &str) -> Vec<ErrorKind> {
     any.iter().chain(own).copied().collect()
 }
 
-fn reference(kind: &ErrorKind) -> Value {
+fn reference(kind: ErrorKind) -> Value {
     json!({"$ref": format!("#/components/errors/{}", kind.as_str())})
 }
 
