@@ -48,7 +48,7 @@ fn every_schema_is_a_schema() {
 fn described(schema: &Value, place: &str) {
     for (key, value) in schema.as_object().into_iter().flatten() {
         if key == "properties" {
-            for (name, property) in value.as_object().unwrap() {
+            for (name, property) in value.as_object().expect("properties are an object") {
                 // In an `if`, a property is a condition.
                 let known = property["description"].is_string() || property.get("const").is_some();
                 assert!(known, "{place}: {name} has no description");
