@@ -103,7 +103,7 @@ impl Bench {
     fn new(user: User) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        for (name, owner) in [("storage", 0), ("sources", OWNER)] {
+        for (name, owner) in [("storage", 0), ("sources", OWNER), ("home", 0)] {
             fs::create_dir(folder.path().join(name)).unwrap();
             match user {
                 User::Root => chown(folder.path().join(name), Some(owner), Some(owner)).unwrap(),
