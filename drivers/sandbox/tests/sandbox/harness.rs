@@ -50,10 +50,15 @@ pub(crate) fn for_each_user(test: impl Fn(&Bench)) {
             test(&bench);
         } else {
             println!("skipped: user namespaces not available: {status}");
-            let required = std::env::var("KDN_REQUIRE").unwrap_or_default();
+            let required = required();
             assert!(!required.split(',').any(|tool| tool == "sandbox"), "KDN_REQUIRE names the sandbox");
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn required() -> String {
+    std::env::var("KDN_REQUIRE").unwrap_or_default()
 }
 
 /// Waits for something that another process does.
@@ -98,7 +103,7 @@ impl Bench {
     fn new(user: User) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        for (name, owner) in [("storage", 0), ("sources", OWNER)] {
+        for (name, owner) in [("storage", 0), ("sources", OWNER), ("home", 0)] {
             fs::create_dir(folder.path().join(name)).unwrap();
             match user {
                 User::Root => chown(folder.path().join(name), Some(owner), Some(owner)).unwrap(),
@@ -230,7 +235,8 @@ impl Drop for Sandbox<'_> {
 #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
 fn own_command(exe: &Path, user: User) -> Command {
     let mut command = Command::new(exe);
-    command.current_dir("/").env("KDN_TEST_LEAK", "leaked");
+    let home = exe.with_file_name("home");
+    command.current_dir("/").env("KDN_TEST_LEAK", "leaked").env("HOME", home);
     if user == User::Plain {
         command.uid(PLAIN).gid(PLAIN);
     }

@@ -101,9 +101,9 @@ fn a_reused_pid_or_a_reboot_deceives_nobody() {
         eventually("it has ended", || sandbox.info()["state"] == "stopped");
         // A process that runs now, with the pid and the start time of this test.
         let stat = fs::read_to_string("/proc/self/stat").unwrap();
-        let start: u64 =
+        let begun: u64 =
             stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
-        let this = json!({"pid": std::process::id(), "startTime": start});
+        let this = json!({"pid": std::process::id(), "startTime": begun});
         (state["supervisor"], state["init"]) = (this.clone(), this);
         write(&sandbox.folder().join("state.json"), &state.to_string());
         assert_eq!(sandbox.info()["state"], "stopped");

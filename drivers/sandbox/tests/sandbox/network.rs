@@ -66,13 +66,7 @@ fn serve_upper_case(sandbox: &Sandbox<'_>, port: u16) -> bool {
         "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => {port}, Listen => 5, \
          ReuseAddr => 1) or die; while (my $c = $s->accept) {{ print $c uc while <$c>; close $c }}"
     );
-    sandbox.run(&[
-        "sh",
-        "-c",
-        &format!("setsid -f perl -e \"$1\" >/dev/null 2>&1 </dev/null"),
-        "sh",
-        &server,
-    ]);
+    sandbox.run(&["sh", "-c", "setsid -f perl -e \"$1\" >/dev/null 2>&1 </dev/null", "sh", &server]);
     true
 }
 

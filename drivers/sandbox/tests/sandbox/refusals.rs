@@ -1,8 +1,10 @@
 //! What can't be enforced or can't be right is refused before anything is done.
 
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use serde_json::{Value, json};
 
-use crate::harness::for_each_user;
+use crate::harness::{for_each_user, write};
 
 #[test]
 fn what_cannot_be_kept_is_refused() {
@@ -56,6 +58,27 @@ fn deny_with_hosts_is_refused_at_start_too() {
         let params = json!({"id": sandbox.id, "network": {"mode": "deny", "hosts": ["example.com"]}});
         assert_eq!(bench.fail("start", params)["data"]["kind"], "unsupported");
         assert_eq!(sandbox.info()["state"], "stopped");
+    });
+}
+
+#[test]
+fn an_agent_in_the_home_runs_inside_and_the_home_stays_out() {
+    for_each_user(|bench| {
+        let home = bench.folder.path().join("home");
+        let installed = home.join(".local/share/claude/versions");
+        std::fs::create_dir_all(&installed).unwrap();
+        std::fs::create_dir(home.join(".local/bin")).unwrap();
+        write(&installed.join("1"), "#!/bin/sh\necho agent $1\n");
+        std::fs::set_permissions(installed.join("1"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(installed.join("1"), home.join(".local/bin/claude")).unwrap();
+        write(&home.join(".local/share/private"), "private");
+
+        let agents = bench.call("listAgents", json!({})).unwrap();
+        assert!(agents["agents"].as_array().unwrap().contains(&json!({"name": "claude"})), "{agents}");
+        let sandbox = bench.start(json!({"agent": {"name": "claude", "command": ["claude"]}}));
+        assert_eq!(sandbox.sh("claude works"), "agent works");
+        let visible = sandbox.sh(&format!("cd {}; ls . .local/share .local/bin", home.display()));
+        assert_eq!(visible, ".:\n\n.local/bin:\nclaude\n\n.local/share:\nclaude");
     });
 }
 
