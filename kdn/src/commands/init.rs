@@ -1,6 +1,6 @@
 //! `kdn init`
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use kdn_protocol::{
     Agent, Empty, Readiness, Workspace,
@@ -12,8 +12,9 @@ use super::{Context, IdResult, Report, WorkspaceResult};
 use crate::{
     agents,
     cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
+    files::absolute,
     model::ModelId,
-    output::{CommandError, json, stream},
+    output::{CommandError, json, stream, text},
     project,
     workspaces::{Manager, New, Record, id},
 };
@@ -95,7 +96,7 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
             Ok(0)
         }
         (true, false) => {
-            stream::stdout(&describe(&record))?;
+            stream::stdout(&text::lines(&describe(&record)))?;
             Ok(0)
         }
     }
