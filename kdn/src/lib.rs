@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod cli;
 mod commands;
+pub mod config;
 pub mod env;
 pub mod files;
 pub mod model;

@@ -42,9 +42,9 @@ pub(crate) async fn create(
     if let Some(record) = store.read()?.same(&workspace)? {
         return Ok(record.clone().into_instance());
     }
+    let options = Options::parse(&workspace.options)?;
     check(&workspace)?;
     context.check()?;
-    let options = Options::parse(&workspace.options)?;
     let (id, claim) = store.claim_new()?;
     let mut draft = Draft { store, id, kept: false, _claim: claim };
 
@@ -70,7 +70,6 @@ pub(crate) async fn create(
 
 /// Refuses what can be seen to be wrong before anything is made.
 fn check(workspace: &Workspace) -> Result<(), Error> {
-    Options::parse(&workspace.options)?;
     let agent = &workspace.agent;
     let is_there =
         |command: &String| terminal::find(command, env::path().as_deref(), &workspace.source_path).is_some();

@@ -76,14 +76,14 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
         let mut file = create_private(&new)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&new, path)?;
-        #[cfg(unix)]
-        if let Some(dir) = path.parent() {
-            File::open(dir)?.sync_all()?;
-        }
-        Ok(())
+        fs::rename(&new, path)
     };
-    write().map_err(|error| failed("write", path, &error))
+    write().map_err(|error| failed("write", path, &error))?;
+    // The change is made now. Where a folder can't be synced, as on Windows, no more can be done for it.
+    if let Some(Ok(dir)) = path.parent().map(File::open) {
+        let _ = dir.sync_all();
+    }
+    Ok(())
 }
 
 /// Gives a file its permission bits, which have no meaning elsewhere than on Unix.

@@ -1,22 +1,20 @@
 //! `kdn init`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kdn_protocol::{
-    Agent, Empty, Readiness, Workspace,
+    Empty, Readiness,
     host::{Session, ignore_events},
     method::{GetStatus, ListAgents},
 };
 
-use super::{Context, IdResult, Report, WorkspaceResult};
+use super::{Context, IdResult, Report, WorkspaceResult, request::Request};
 use crate::{
     agents,
     cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
-    files::absolute,
     model::ModelId,
     output::{CommandError, json, stream, text},
-    project,
-    workspaces::{Manager, New, Record, id},
+    workspaces::{Manager, New, Record},
 };
 
 /// The runtime of those who choose none, where it is ready.
@@ -37,7 +35,7 @@ const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_A
 pub(crate) struct Args {
     /// Project directory
     #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".")]
-    sources: PathBuf,
+    pub(super) sources: PathBuf,
     /// Runtime [default: $KDN_DEFAULT_RUNTIME, else sandbox where it is ready]
     #[arg(short, long, value_name = "RUNTIME")]
     runtime: Option<String>,
@@ -46,16 +44,19 @@ pub(crate) struct Args {
     agent: Option<String>,
     /// Model of the agent: MODEL, PROVIDER::MODEL or PROVIDER::MODEL::URL [default: the agent's own]
     #[arg(short, long, value_name = "MODEL")]
-    model: Option<String>,
+    pub(super) model: Option<String>,
     /// Name of the workspace [default: name of the directory]
     #[arg(short, long, value_name = "NAME")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Project that the workspace belongs to [default: from the git remote]
     #[arg(short, long, value_name = "PROJECT")]
-    project: Option<String>,
+    pub(super) project: Option<String>,
     /// Folder of the workspace's configuration [default: .kaiden in the project directory]
     #[arg(long, value_name = "DIR")]
-    workspace_configuration: Option<PathBuf>,
+    pub(super) workspace_configuration: Option<PathBuf>,
+    /// Print the merged configuration, and make nothing
+    #[arg(long)]
+    dump_config: bool,
     /// Start the workspace too [default: $KDN_INIT_AUTO_START]
     #[arg(long)]
     start: bool,
@@ -74,13 +75,19 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
     let manager = context.manager(report.stderr());
-    let sources = sources(&args.sources)?;
     let (session, agent) = choose(&args, context, &manager).await?;
-    if session.manifest().experimental && !json {
-        stream::note(&format!("⚠️  {} runtime support is experimental", session.manifest().display_name));
+    let manifest = session.manifest();
+    if manifest.experimental && !json {
+        stream::note(&format!("⚠️  {} runtime support is experimental", manifest.display_name));
     }
-    let new = match plan(&args, options, context, sources, &agent) {
-        Ok(new) => new,
+    let request = Request::new(&args, context, agent);
+    if args.dump_config {
+        session.close().await;
+        stream::stdout(&json::pretty(&request?.config))?;
+        return Ok(0);
+    }
+    let new = match request.and_then(|request| request.into_new(context, options, manifest)) {
+        Ok(new) => New { start: args.start || context.env.init_auto_start, ..new },
         Err(error) => {
             session.close().await;
             return Err(error);
@@ -99,25 +106,6 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
             stream::stdout(&text::lines(&describe(&record)))?;
             Ok(0)
         }
-    }
-}
-
-fn sources(given: &Path) -> Result<PathBuf, CommandError> {
-    let sources = absolute(given)
-        .map_err(|error| CommandError::from(error).context("failed to check sources directory"))?;
-    let shown = sources.display();
-    match sources.metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(CommandError::new(format!("sources directory does not exist: {shown}")))
-        }
-        Err(error) => Err(CommandError::from(error).context("failed to check sources directory")),
-        Ok(data) if !data.is_dir() => {
-            Err(CommandError::new(format!("sources path is not a directory: {shown}")))
-        }
-        Ok(_) if sources.to_str().is_none() => {
-            Err(CommandError::new(format!("sources directory path is not UTF-8: {shown}")))
-        }
-        Ok(_) => Ok(sources),
     }
 }
 
@@ -171,31 +159,6 @@ async fn known_agents(session: &Session) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// The workspace as the driver gets it.
-fn plan(
-    args: &Args,
-    options: DriverOptions,
-    context: &Context,
-    sources: PathBuf,
-    agent: &str,
-) -> Result<New, CommandError> {
-    let configuration = match &args.workspace_configuration {
-        Some(folder) => absolute(folder)?,
-        None => sources.join(".kaiden"),
-    };
-    let name = args.name.clone().filter(|name| !name.is_empty());
-    let name = name.or_else(|| Some(sources.file_name()?.to_str()?.to_owned())).unwrap_or_default();
-    let project = args.project.clone().filter(|project| !project.is_empty());
-    let project = project.unwrap_or_else(|| project::identify(&sources));
-
-    let mut workspace =
-        Workspace::new(id::generate()?, name, sources, Agent::new(agent, agents::command(agent)));
-    workspace.project_id = project;
-    workspace.model = args.model.clone().filter(|model| !model.is_empty());
-    workspace.options = options;
-    Ok(New { workspace, configuration, start: args.start || context.env.init_auto_start })
 }
 
 fn describe(record: &Record) -> String {

@@ -2,6 +2,7 @@
 
 mod context;
 mod report;
+mod request;
 mod show;
 
 pub(crate) mod info;

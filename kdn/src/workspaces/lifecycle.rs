@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kdn_protocol::{
-    ErrorKind, InfoParams, Instance, Manifest, Network, RemoveParams, StartParams, State, StopParams,
+    ErrorKind, InfoParams, Instance, Network, RemoveParams, StartParams, State, StopParams,
     host::{Observer, Session, ignore_events},
     method::{Info, Remove, Start, Stop},
 };
@@ -11,7 +11,10 @@ use super::{
     Manager, Record, WorkspaceLock,
     manager::{Owned, belongs, checked, close, failed},
 };
-use crate::output::{CommandError, stream::note};
+use crate::{
+    config::{expand, levels},
+    output::{CommandError, stream::note},
+};
 
 impl Manager {
     /// Starts a workspace; one that runs goes on running.
@@ -19,7 +22,7 @@ impl Manager {
         let Owned { mut record, lock } = self.own(wanted).await?;
         let session = self.session(&record).await?;
         let started = async {
-            let network = self.network_policy(&record, session.manifest())?;
+            let network = self.network_policy(&record)?;
             let instance = self.inspect(&session, &record).await?;
             if instance.is_none_or(|instance| instance.state != State::Running) {
                 record.started_at = None;
@@ -141,12 +144,10 @@ impl Manager {
     }
 
     /// The network policy of a workspace as its configuration has it now.
-    pub(super) fn network_policy(
-        &self,
-        _record: &Record,
-        _manifest: &Manifest,
-    ) -> Result<Network, CommandError> {
-        Ok(Network::allow())
+    pub(super) fn network_policy(&self, record: &Record) -> Result<Network, CommandError> {
+        let storage = self.store.storage();
+        let loaded = levels::load(&record.paths.configuration, storage, &record.project, &record.agent)?;
+        Ok(expand::network(&loaded.config.network)?)
     }
 
     /// The state of a workspace's instance now. `None`: the driver has no such instance any more.

@@ -27,18 +27,18 @@ pub(super) async fn dispatch<D: Driver>(
     match method {
         Type::NAME => {
             parse::<Type>(params)?;
-            done::<Type>(D::manifest())
+            done::<Type>(&D::manifest())
         }
         Flags::NAME => {
             parse::<Flags>(params)?;
-            done::<Flags>(FlagsResult::new(D::flags()))
+            done::<Flags>(&FlagsResult::new(D::flags()))
         }
-        Initialize::NAME => done::<Initialize>(initialize(connection, params).await?),
+        Initialize::NAME => done::<Initialize>(&initialize(connection, params).await?),
         Shutdown::NAME => {
             connection.driver()?;
             parse::<Shutdown>(params)?;
             connection.shut_down()?;
-            done::<Shutdown>(Empty {})
+            done::<Shutdown>(&Empty {})
         }
         method if crate::method::NAMES.contains(&method) => {
             call(&*connection.driver()?, method, params, context).await
@@ -55,38 +55,38 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
             let workspace = parse::<Create>(params)?;
             workspace.validate()?;
             workspace.check_needs(&offers)?;
-            done::<Create>(driver.create(workspace, context).await?)
+            done::<Create>(&driver.create(workspace, context).await?)
         }
         Start::NAME => {
             let params = parse::<Start>(params)?;
             params.network.check_needs(&offers)?;
-            done::<Start>(driver.start(params, context).await?)
+            done::<Start>(&driver.start(params, context).await?)
         }
-        Stop::NAME => done::<Stop>(driver.stop(parse::<Stop>(params)?, context).await?),
+        Stop::NAME => done::<Stop>(&driver.stop(parse::<Stop>(params)?, context).await?),
         Remove::NAME => {
             driver.remove(parse::<Remove>(params)?, context).await?;
-            done::<Remove>(Empty {})
+            done::<Remove>(&Empty {})
         }
-        Info::NAME => done::<Info>(driver.info(parse::<Info>(params)?.id).await?),
-        List::NAME => done::<List>(driver.list(parse::<List>(params)?).await?),
+        Info::NAME => done::<Info>(&driver.info(parse::<Info>(params)?.id).await?),
+        List::NAME => done::<List>(&driver.list(parse::<List>(params)?).await?),
         GetStatus::NAME if offers.status.is_some() => {
             parse::<GetStatus>(params)?;
-            done::<GetStatus>(driver.status().await?)
+            done::<GetStatus>(&driver.status().await?)
         }
         ListAgents::NAME if offers.agents.is_some() => {
             parse::<ListAgents>(params)?;
-            done::<ListAgents>(driver.list_agents().await?)
+            done::<ListAgents>(&driver.list_agents().await?)
         }
         Terminal::NAME if offers.terminal.is_some() => {
             let params = parse::<Terminal>(params)?;
             if params.command.is_empty() {
                 return Err(Error::new(ErrorKind::InvalidParams, "the command is empty").field("command"));
             }
-            done::<Terminal>(driver.terminal(params).await?)
+            done::<Terminal>(&driver.terminal(params).await?)
         }
         Dashboard::NAME if offers.dashboard.is_some() => {
             let url = driver.dashboard(parse::<Dashboard>(params)?.id).await?;
-            done::<Dashboard>(DashboardResult::new(url))
+            done::<Dashboard>(&DashboardResult::new(url))
         }
         _ => Err(Error::method_not_found(method)),
     }
@@ -126,7 +126,7 @@ fn parse<M: Method>(params: Params<'_>) -> Result<M::Params, Error> {
     })
 }
 
-fn done<M: Method>(result: M::Result) -> Outcome {
-    to_raw_value(&result)
+fn done<M: Method>(result: &M::Result) -> Outcome {
+    to_raw_value(result)
         .map_err(|error| Error::internal(format!("the result of {} can't be written: {error}", M::NAME)))
 }

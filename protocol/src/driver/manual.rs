@@ -37,12 +37,17 @@ pub(super) fn answer<D: Driver>() -> Option<ExitCode> {
             print(io::stderr(), &format!("{program}: unknown argument {other:?}\n\n{about}"));
             Some(ExitCode::from(USAGE))
         }
-        None if std::env::var_os(PROTOCOL_ENV).is_none() || io::stdin().is_terminal() => {
+        None if !has_host() || io::stdin().is_terminal() => {
             print(io::stderr(), &about);
             Some(ExitCode::from(USAGE))
         }
         None => None,
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "all that the driver's end reads of the environment")]
+fn has_host() -> bool {
+    std::env::var_os(PROTOCOL_ENV).is_some()
 }
 
 fn print(mut to: impl Write, text: &str) {
