@@ -92,9 +92,9 @@ fn value_of(words: &[&str], names: &[&str]) -> Option<String> {
             if word == name {
                 return rest.next().map(|value| (*value).to_owned());
             }
-            let joined = word.strip_prefix(name).and_then(|rest| {
-                if name.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) }
-            });
+            let joined = word
+                .strip_prefix(name)
+                .and_then(|rest| if name.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) });
             if let Some(value) = joined {
                 return Some(value.trim_start_matches('=').to_owned());
             }

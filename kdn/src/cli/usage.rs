@@ -20,7 +20,11 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
     let invalid = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);
     let message = match error.kind() {
-        ErrorKind::UnknownArgument => unknown(&invalid, &place),
+        ErrorKind::UnknownArgument => {
+            let is_flag = invalid.starts_with('-')
+                && !args.iter().skip_while(|arg| *arg != "--").any(|arg| *arg == *invalid);
+            unknown(&invalid, is_flag, &place)
+        }
         ErrorKind::InvalidSubcommand => {
             format!("unknown command {:?} for {:?}", text(error, ContextKind::InvalidSubcommand), place.path)
         }
@@ -56,15 +60,15 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
     explained.with_hint(format!("Run '{} --help' for its usage", place.path))
 }
 
-fn unknown(arg: &str, place: &Place) -> String {
-    if let Some(short) = arg.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
-        format!("unknown shorthand flag: '{short}' in {arg}")
-    } else if arg.starts_with('-') {
-        format!("unknown flag: {arg}")
-    } else if place.command.get_positionals().next().is_some() {
+fn unknown(arg: &str, is_flag: bool, place: &Place) -> String {
+    if !is_flag && place.command.get_positionals().next().is_some() {
         place.count()
-    } else {
+    } else if !is_flag {
         format!("unknown command {arg:?} for {:?}", place.path)
+    } else if arg.starts_with("--") {
+        format!("unknown flag: {arg}")
+    } else {
+        format!("unknown shorthand flag: '{}' in {arg}", &arg[1..])
     }
 }
 
@@ -103,7 +107,8 @@ impl Place {
                 if place.takes_next(&word) {
                     words.next();
                 }
-            } else if let Some(next) = place.command.find_subcommand(&*word).filter(|_| place.positional == 0) {
+            } else if let Some(next) = place.command.find_subcommand(&*word).filter(|_| place.positional == 0)
+            {
                 place.path = format!("{} {}", place.path, next.get_name());
                 place.command = next.clone();
             } else {

@@ -91,9 +91,13 @@ impl Manager {
             // The cancellation came too late; the user still does not want it.
             Err(CommandError::interrupted())
         } else {
-            checked(&driver, instance).and_then(|instance| match instance.workspace_id == workspace.workspace_id {
-                true => Ok(instance),
-                false => Err(CommandError::new(format!("runtime {driver:?} returned an instance of another workspace"))),
+            checked(&driver, instance).and_then(|instance| {
+                match instance.workspace_id == workspace.workspace_id {
+                    true => Ok(instance),
+                    false => Err(CommandError::new(format!(
+                        "runtime {driver:?} returned an instance of another workspace"
+                    ))),
+                }
             })
         };
         match instance {
@@ -105,7 +109,9 @@ impl Manager {
             let started = self.start_in(session, &mut record, network, observer).await;
             started.map_err(|error| {
                 let name = &record.name;
-                error.with_hint(format!("The workspace {name} was made; 'kdn start {name}' tries again to start it"))
+                error.with_hint(format!(
+                    "The workspace {name} was made; 'kdn start {name}' tries again to start it"
+                ))
             })?;
         }
         Ok(record)

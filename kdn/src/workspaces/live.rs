@@ -47,7 +47,8 @@ impl Manager {
             drivers.spawn(async move {
                 // A driver that is dropped in the middle is killed.
                 let late = || {
-                    let message = format!("runtime driver {kind:?} did not list its instances within {PATIENCE:?}");
+                    let message =
+                        format!("runtime driver {kind:?} did not list its instances within {PATIENCE:?}");
                     Err(CommandError::new(message))
                 };
                 let instances = timeout(PATIENCE, manager.instances(&kind)).await.unwrap_or_else(|_| late());

@@ -28,7 +28,8 @@ while IFS= read -r line; do
     id=${line#*\"id\":}
     id=${id%%[,\}]*}
     case $BAD:$(member method) in
-    wrong-type:type | wrong-type:initialize) answer "{\"protocolVersion\":1,\"manifest\":$(manifest other)}" ;;
+    wrong-type:type) answer "$(manifest other)" ;;
+    wrong-type:initialize) answer "{\"protocolVersion\":1,\"manifest\":$(manifest other)}" ;;
     garbage:initialize) yes garbage | head -200 ;;
     mute:initialize) hang ;;
     escapes:initialize) dir=$(member storageDir) && mkdir -p "$dir" &&

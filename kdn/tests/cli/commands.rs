@@ -150,10 +150,16 @@ fn init_takes_its_defaults_from_the_environment() {
         .set("KDN_DEFAULT_RUNTIME", "fake")
         .set("KDN_DEFAULT_AGENT", "goose")
         .set("KDN_INIT_AUTO_START", "yes");
-    let env = { let storage = env.root().join("elsewhere"); env.set("KDN_STORAGE", storage) };
+    let env = {
+        let storage = env.root().join("elsewhere");
+        env.set("KDN_STORAGE", storage)
+    };
     env.ok(&["init", ".."]);
     let [workspace] = &env.list()[..] else { panic!("one workspace") };
-    assert_eq!((&workspace["name"], &workspace["agent"], &workspace["state"]), (&"src".into(), &"goose".into(), &"running".into()));
+    assert_eq!(
+        (&workspace["name"], &workspace["agent"], &workspace["state"]),
+        (&"src".into(), &"goose".into(), &"running".into())
+    );
     assert_eq!(workspace["paths"]["source"], env.home().join("src").to_str().unwrap());
     assert!(!env.storage().exists());
     assert_snapshot!(env.run(&["--storage", "../other", "list"]), @r"
@@ -166,7 +172,20 @@ fn init_takes_its_defaults_from_the_environment() {
 #[test]
 fn list() {
     let env = with_app();
-    env.ok(&["init", "-r", "fake", "-a", "goose", "-p", "demo", "-m", "ollama::qwen3", "-n", "second", "--start"]);
+    env.ok(&[
+        "init",
+        "-r",
+        "fake",
+        "-a",
+        "goose",
+        "-p",
+        "demo",
+        "-m",
+        "ollama::qwen3",
+        "-n",
+        "second",
+        "--start",
+    ]);
     assert_snapshot!(env.run(&["list"]), @r"
     exit code 0
     --- stdout
@@ -389,12 +408,19 @@ fn info_and_runtime_list() {
 #[test]
 fn aliases_do_the_same() {
     let env = with_app();
-    for [alias, name] in [["ls", "list"], ["workspace list", "list"], ["workspace start app", "start app"],
-        ["workspace stop app", "stop app"]] {
+    for [alias, name] in [
+        ["ls", "list"],
+        ["workspace list", "list"],
+        ["workspace start app", "start app"],
+        ["workspace stop app", "stop app"],
+    ] {
         let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
         assert_eq!(env.ok(&words(alias)), env.ok(&words(name)), "{alias}");
     }
-    assert_eq!(env.run(&["workspace", "terminal", "nope"]).to_string(), env.run(&["terminal", "nope"]).to_string());
+    assert_eq!(
+        env.run(&["workspace", "terminal", "nope"]).to_string(),
+        env.run(&["terminal", "nope"]).to_string()
+    );
     for remove in [&["rm"][..], &["workspace", "rm"], &["workspace", "remove"]] {
         env.ok(&["init", "-r", "fake", "-a", "claude", "-n", "other", "-o", "json"]);
         env.ok(&[remove, &["other"]].concat());
@@ -405,7 +431,9 @@ fn aliases_do_the_same() {
 #[test]
 fn progress() {
     let env = Env::new();
-    let init = |more: &[&str]| env.run(&[&["init", "-r", "fake", "-a", "claude", "--fake-steps", "1"], more].concat());
+    let init = |more: &[&str]| {
+        env.run(&[&["init", "-r", "fake", "-a", "claude", "--fake-steps", "1"], more].concat())
+    };
     assert_snapshot!(init(&["--progress", "plain", "-o", "json"]), @r#"
     exit code 0
     --- stdout

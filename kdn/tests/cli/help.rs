@@ -7,8 +7,23 @@ use insta::assert_snapshot;
 use crate::support::{Env, skip_unless};
 
 const COMMANDS: &[&str] = &[
-    "", "init", "list", "remove", "start", "stop", "terminal", "info", "version", "runtime", "runtime list", "workspace",
-    "workspace list", "workspace remove", "workspace start", "workspace stop", "workspace terminal",
+    "",
+    "init",
+    "list",
+    "remove",
+    "start",
+    "stop",
+    "terminal",
+    "info",
+    "version",
+    "runtime",
+    "runtime list",
+    "workspace",
+    "workspace list",
+    "workspace remove",
+    "workspace start",
+    "workspace stop",
+    "workspace terminal",
 ];
 
 fn help(env: &Env, command: &str) -> String {
@@ -60,10 +75,15 @@ fn no_command_is_missing_here() {
     let of = |parent: &str| -> Vec<String> {
         let help = help(&env, parent);
         let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-        let names = commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
-        names.filter(|name| *name != "help").map(|name| format!("{parent} {name}").trim().to_owned()).collect()
+        let names =
+            commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+        names
+            .filter(|name| *name != "help")
+            .map(|name| format!("{parent} {name}").trim().to_owned())
+            .collect()
     };
-    let mut all: Vec<String> = ["", "workspace", "runtime"].into_iter().flat_map(of).chain([String::new()]).collect();
+    let mut all: Vec<String> =
+        ["", "workspace", "runtime"].into_iter().flat_map(of).chain([String::new()]).collect();
     all.sort();
     let mut known = COMMANDS.to_vec();
     known.sort_unstable();

@@ -19,8 +19,17 @@ fn remains(env: &Env) -> Vec<String> {
     if fs::read_to_string(fake).is_ok_and(|json| json.contains("workspaceId")) {
         remains.push("an instance".to_owned());
     }
-    let nothing = ["instances.json.lock", "locks", "pending", "runtimes", "runtimes/fake", "runtimes/fake/claims",
-        "runtimes/fake/homes", "runtimes/fake/instances.json", "runtimes/fake/lock"];
+    let nothing = [
+        "instances.json.lock",
+        "locks",
+        "pending",
+        "runtimes",
+        "runtimes/fake",
+        "runtimes/fake/claims",
+        "runtimes/fake/homes",
+        "runtimes/fake/instances.json",
+        "runtimes/fake/lock",
+    ];
     remains.retain(|name| !nothing.contains(&name.as_str()));
     remains
 }
@@ -46,9 +55,21 @@ fn an_interrupted_init_leaves_nothing() {
 #[test]
 fn an_interrupted_init_with_json() {
     let env = Env::new();
-    let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "-o", "json", "--progress", "json",
-        "--fake-step-delay", "60000"]);
-    init.expect(r#"{"event":"start","inProgress":"Writing files","completed":"Files written"}"#).signal(Signal::INT);
+    let mut init = env.start(&[
+        "init",
+        "-r",
+        "fake",
+        "-a",
+        "claude",
+        "-o",
+        "json",
+        "--progress",
+        "json",
+        "--fake-step-delay",
+        "60000",
+    ]);
+    init.expect(r#"{"event":"start","inProgress":"Writing files","completed":"Files written"}"#)
+        .signal(Signal::INT);
     assert_snapshot!(init.finish(), @r#"
     exit code 130
     --- stdout
@@ -172,7 +193,9 @@ fn a_reading_command_is_interrupted_at_once() {
     let env = env.set("BAD", "mute");
     for command in [&["list"][..], &["info"], &["remove", "app", "--force"]] {
         let mut run = env.start(command);
-        wait_until("the driver was started", || env.processes().iter().any(|p| p.contains("runtime-bad")).then_some(()));
+        wait_until("the driver was started", || {
+            env.processes().iter().any(|p| p.contains("runtime-bad")).then_some(())
+        });
         run.signal(Signal::INT);
         let run = run.finish();
         assert_eq!((run.code, run.stderr.as_str()), (Some(130), "Error: interrupted\n"), "{command:?}");

@@ -220,10 +220,19 @@ fn a_storage_folder_of_an_earlier_program() {
 fn reading_creates_nothing() {
     let env = Env::new();
     let read = || {
-        for line in ["list", "list -o json", "info", "runtime list --all", "version", "init -r fake --help", "--help"] {
+        for line in
+            ["list", "list -o json", "info", "runtime list --all", "version", "init -r fake --help", "--help"]
+        {
             env.ok(&line.split(' ').collect::<Vec<_>>());
         }
-        for line in ["init", "init -r fake", "start nope", "init -r fake -a claude nowhere", "terminal nope", "list x"] {
+        for line in [
+            "init",
+            "init -r fake",
+            "start nope",
+            "init -r fake -a claude nowhere",
+            "terminal nope",
+            "list x",
+        ] {
             assert_ne!(env.run(&line.split(' ').collect::<Vec<_>>()).code, Some(0), "{line}");
         }
     };
@@ -282,5 +291,7 @@ fn two_that_change_one_workspace_wait_for_each_other() {
     Error: interrupted
     ");
     assert_eq!(start.finish().code, Some(0));
-    wait_until("both run", || env.list().iter().all(|workspace| workspace["state"] == "running").then_some(()));
+    wait_until("both run", || {
+        env.list().iter().all(|workspace| workspace["state"] == "running").then_some(())
+    });
 }

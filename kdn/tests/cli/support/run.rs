@@ -41,7 +41,8 @@ impl fmt::Display for Run {
 
 /// Takes ids, times, paths and spaces at the ends of lines out of a text. What stands in for a short id is as long.
 fn normalize(text: &str, root: &Path) -> String {
-    let text = text.replace(&root.display().to_string(), "[ROOT]").replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
+    let text =
+        text.replace(&root.display().to_string(), "[ROOT]").replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
         let words = line.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
