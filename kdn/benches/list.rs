@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks start processes of their own")]
 
+#[expect(dead_code, reason = "each benchmark uses a part of it")]
 mod support;
 
 use std::process::{Command, Stdio};
@@ -28,7 +29,7 @@ fn main() {
         let session = open().await;
         let mut records = Vec::new();
         for number in 0..WORKSPACES {
-            let (id, name) = (format!("{number:064x}").replace('0', "a"), format!("w{number}"));
+            let (id, name) = (format!("f{number:063x}"), format!("w{number}"));
             let workspace =
                 Workspace::new(&id, &name, storage.path(), Agent::new("shell", vec!["sh".into()]));
             let instance = session.call::<Create>(&workspace, &mut ignore_events).await.expect("an instance");

@@ -14,7 +14,7 @@ use std::{
 use kdn_protocol::{
     Agent, Empty, HostInfo, ListParams, RemoveParams, Workspace,
     host::{Event, Interrupts, Launch, Session, ignore_events},
-    method::{Create, List, Remove, Type},
+    method::{Create, GetStatus, List, Remove},
 };
 use tokio::runtime::Runtime;
 
@@ -63,7 +63,7 @@ fn round_trip(runtime: &Runtime, storage: &Path) {
     let calls = || {
         runtime.block_on(async {
             for _ in 0..CALLS {
-                session.call::<Type>(&Empty {}, &mut ignore_events).await.expect("a manifest");
+                session.call::<GetStatus>(&Empty {}, &mut ignore_events).await.expect("a status");
             }
         });
     };
@@ -78,7 +78,7 @@ fn round_trip(runtime: &Runtime, storage: &Path) {
     let mut line = String::new();
     let ping_pong = || {
         for _ in 0..CALLS {
-            to.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"type\",\"params\":{}}\n")
+            to.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{}}\n")
                 .expect("a ping");
             line.clear();
             from.read_line(&mut line).expect("a pong");

@@ -13,10 +13,13 @@ struct Minimal {
 }
 
 impl Minimal {
+    #[expect(clippy::disallowed_methods, reason = "this is the atomic writer")]
     fn write(&self, instance: Instance) -> Result<Instance, Error> {
         fs::create_dir_all(&self.storage)?;
+        let unfinished = self.storage.join(format!(".{}", instance.id));
         let text = serde_json::to_string(&instance).map_err(|e| Error::internal(e.to_string()))?;
-        fs::write(self.storage.join(&instance.id), text)?;
+        fs::write(&unfinished, text)?;
+        fs::rename(unfinished, self.storage.join(&instance.id))?;
         Ok(instance)
     }
 

@@ -27,5 +27,6 @@ impl ListAgentsResult {
 #[non_exhaustive]
 pub struct AgentInfo {
     /// Its name: `claude`, `goose`, `shell`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub name: String,
 }

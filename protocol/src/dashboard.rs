@@ -19,6 +19,7 @@ pub struct DashboardParams {
 #[non_exhaustive]
 pub struct DashboardResult {
     /// Where it is: an `http` or `https` URL.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^https?://")))]
     pub url: String,
 }
 

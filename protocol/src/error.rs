@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[error("{message}")]
 #[non_exhaustive]
 pub struct Error {
-    /// The number of [`ErrorKind::code`].
+    /// The number that belongs to `data.kind`: the first column of the table of errors in the specification.
     pub code: i32,
     /// A lower-case fragment without a full stop that reads after "failed to ...: ", with the value in question.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub message: String,
     /// What programs read. Absent: the kind is `internal`.
     #[serde(default)]
@@ -24,7 +25,8 @@ pub struct Error {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ErrorData {
-    /// What went wrong.
+    /// What went wrong. Absent: `internal`.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "kind_or_vendor_kind"))]
     pub kind: ErrorKind,
     /// What the user can do, each a full instruction. Absent: none.
     pub hints: Vec<String>,
@@ -39,18 +41,27 @@ pub struct ErrorData {
     pub supported: Option<Vec<u32>>,
 }
 
+#[cfg(feature = "schema")]
+fn kind_or_vendor_kind(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let kind = generator.subschema_for::<ErrorKind>();
+    let vendor = "A kind of a vendor, with a code from 2000 to 2999; a host takes it for `internal`.";
+    schemars::json_schema!({
+        "anyOf": [kind, {"type": "string", "pattern": "^x-[a-z0-9-]+/", "description": vendor}]
+    })
+}
+
 /// A command of the backend that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct CommandFailure {
-    /// The command and its arguments, without secrets.
+    /// The command and its arguments, without secrets. Absent: not told.
     pub argv: Vec<String>,
     /// Its exit code. Absent: a signal ended it, or it did not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The last of what it printed on stderr.
+    /// The last of what it printed on stderr, at most 8192 bytes. Absent: empty.
     pub stderr_tail: String,
 }
 

@@ -13,13 +13,14 @@ use crate::{Empty, Manifest, frame};
 #[non_exhaustive]
 pub struct InitializeParams {
     /// The protocol versions that the host speaks; the driver picks the highest that both speak.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), inner(range(min = 1))))]
     pub protocol_versions: Vec<u32>,
     /// Who calls.
     pub host: HostInfo,
     /// The absolute path of the folder for the driver's state. It may not exist: there are no instances then, and
     /// the driver makes it, mode 0700, at its first write.
     pub storage_dir: PathBuf,
-    /// What the host accepts. Absent: the defaults.
+    /// What the host accepts. Absent: the default of each member.
     #[serde(default)]
     pub limits: FrameLimits,
     /// What the host offers; no member is defined in version 1.
@@ -67,7 +68,8 @@ impl HostInfo {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct FrameLimits {
-    /// The largest frame, in bytes, without its newline. Absent: 16777216 (16 MiB).
+    /// The largest frame, in bytes, without its newline: from 1048576 (1 MiB) to 16777216 (16 MiB). Absent: 16777216.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1_048_576, max = 16_777_216)))]
     pub max_frame_bytes: usize,
 }
 
@@ -84,6 +86,7 @@ impl Default for FrameLimits {
 #[non_exhaustive]
 pub struct InitializeResult {
     /// The version of this session.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub protocol_version: u32,
     /// The driver's manifest, with the capabilities that are effective on this machine.
     pub manifest: Manifest,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Log {
     /// The request that it belongs to. Absent: none in particular.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 9_007_199_254_740_991_u64)))]
     pub request_id: Option<u64>,
     /// Where the command printed it. Absent: `stdout`.
     #[serde(default)]

@@ -17,11 +17,13 @@ pub struct Manifest {
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,62}$")))]
     pub r#type: String,
     /// The name for people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub display_name: String,
     /// One sentence for people. Absent: empty.
     #[serde(default)]
     pub description: String,
     /// The driver's own version.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub version: String,
     /// Whether workspaces run on this machine. Absent: true.
     #[serde(default = "yes")]
@@ -33,12 +35,15 @@ pub struct Manifest {
     #[serde(default)]
     pub hidden: bool,
     /// The protocol versions that the driver speaks.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), inner(range(min = 1))))]
     pub protocol_versions: Vec<u32>,
     /// What the driver offers beyond the required methods.
     pub capabilities: Capabilities,
     /// The absolute path of the sources inside a workspace.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^/")))]
     pub workspace_sources_path: String,
     /// The absolute path of the user's home inside a workspace.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^/")))]
     pub workspace_home: String,
     /// The name or address by which a workspace reaches its host. Absent: it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,11 +160,11 @@ impl NetworkPolicyCapability {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct LimitsCapability {
-    /// `limits.memoryBytes`.
+    /// `limits.memoryBytes` of a workspace. Absent: false.
     pub memory: bool,
-    /// `limits.cpus`.
+    /// `limits.cpus`. Absent: false.
     pub cpus: bool,
-    /// `limits.pids`.
+    /// `limits.pids`. Absent: false.
     pub pids: bool,
 }
 

@@ -31,9 +31,9 @@ pub const LOG: &str = "$/log";
 pub const CANCEL_REQUEST: &str = "$/cancelRequest";
 
 macro_rules! methods {
-    ($($(#[$doc:meta])* $name:ident $wire:literal ($params:ty) -> $result:ty;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident $wire:literal ($params:ty) -> $result:ty;)*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Debug, Clone, Copy)]
             pub struct $name;
 
@@ -47,10 +47,10 @@ macro_rules! methods {
         /// The names of all methods, in the order of the specification.
         pub const NAMES: &[&str] = &[$($wire),*];
 
-        /// Calls `$callback!` with each method's name, params and result type.
+        /// Calls `$callback!` with each method's name, params, result type and description.
         #[cfg(feature = "schema")]
         macro_rules! for_each_method {
-            ($callback:ident) => { $($callback!($wire, $params, $result);)* };
+            ($callback:ident) => { $($callback!($wire, $params, $result, concat!($($doc),*));)* };
         }
         #[cfg(feature = "schema")]
         pub(crate) use for_each_method;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 /// A value that is kept out of `Debug` output, so that it can't slip into a log or an error.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, description = "A value that must not be shown."))]
 #[serde(transparent)]
 pub struct Secret<T>(T);
 

@@ -14,6 +14,7 @@ pub struct Instance {
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")))]
     pub id: String,
     /// The workspace that it was made for.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub workspace_id: String,
     /// The workspace's name.
     pub name: String,
@@ -134,8 +135,10 @@ pub struct Forward {
     /// The address of the host that listens.
     pub bind: IpAddr,
     /// The port of the host.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub port: u16,
     /// The port inside the workspace.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub target: u16,
 }
 

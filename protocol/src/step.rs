@@ -5,17 +5,23 @@ use serde::{Deserialize, Serialize};
 /// Params of the notification `$/step`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("allOf" = [
+    {"if": {"properties": {"event": {"const": "start"}}}, "then": {"required": ["inProgress"]}},
+    {"if": {"properties": {"event": {"const": "fail"}}}, "then": {"required": ["error"]}},
+])))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Step {
     /// The request that it belongs to.
+    #[cfg_attr(feature = "schema", schemars(range(max = 9_007_199_254_740_991_u64)))]
     pub request_id: u64,
     /// What happened.
     pub event: StepEvent,
-    /// `start`: the text while the step runs, such as `Building image`.
+    /// `start`: the text while the step runs, such as `Building image`; required there.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_progress: Option<String>,
-    /// `start`: the text once it is done, such as `Image built`.
+    /// `start`: the text once it is done, such as `Image built`. Absent: `inProgress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<String>,
     /// `update`: how much is done, in `unit`. Absent: unknown.
@@ -30,7 +36,8 @@ pub struct Step {
     /// `update`: what is being done right now. Absent: nothing to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `fail`: what went wrong.
+    /// `fail`: what went wrong; required there.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -76,6 +83,7 @@ pub enum StepEvent {
 #[non_exhaustive]
 pub struct CancelParams {
     /// The id of the request to cancel.
+    #[cfg_attr(feature = "schema", schemars(range(max = 9_007_199_254_740_991_u64)))]
     pub id: u64,
 }
 

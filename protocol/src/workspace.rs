@@ -17,7 +17,8 @@ pub struct Workspace {
     /// 64 lowercase hexadecimal digits, chosen by the host; the key of idempotency.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub workspace_id: String,
-    /// Unique in the host's storage; `[a-z0-9._-]`, for instance as a container's name.
+    /// Unique in the host's storage, and fit for the name of a container.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$")))]
     pub name: String,
     /// The absolute path of the project folder on the host; it appears writable at `workspaceSourcesPath`.
     pub source_path: PathBuf,
@@ -94,6 +95,7 @@ impl Workspace {
 #[non_exhaustive]
 pub struct Agent {
     /// Its name: `claude`, `goose`, `shell`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub name: String,
     /// What starts it. Absent: the driver's own configuration says so.
     #[serde(default)]
@@ -113,16 +115,18 @@ impl Agent {
 /// An environment variable: either `value` or `secret` is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("oneOf" = [{"required": ["value"]}, {"required": ["secret"]}])))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct EnvVar {
     /// Its name.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[^=]+$")))]
     pub name: String,
-    /// Its value.
+    /// Its value. Absent: `secret` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// The secret that holds its value: one of `secretValues` of `start` (`secretEnvironment`) or of the backend's
-    /// own store (`runtimeSecrets`).
+    /// own store (`runtimeSecrets`). Absent: `value` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -147,7 +151,8 @@ impl EnvVar {
 pub struct Mount {
     /// Its absolute path on the host.
     pub host: PathBuf,
-    /// Its absolute path inside.
+    /// Its absolute path inside, without a part `..`, and not `/`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^/.")))]
     pub target: String,
     /// Whether writes are refused. Absent: false.
     #[serde(default)]
@@ -168,8 +173,10 @@ impl Mount {
 #[non_exhaustive]
 pub struct Port {
     /// The port inside.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub target: u16,
     /// The port of the host. Absent: the driver picks a free one at `create` and keeps it.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<u16>,
     /// The address of the host that listens. Absent: 127.0.0.1.
@@ -250,7 +257,7 @@ pub struct SecretSpec {
     pub path: Option<String>,
     /// The request header that gets it.
     pub header: String,
-    /// The header's value; `${value}` stands for the secret.
+    /// The header's value; `${value}` stands for the secret. Absent: `${value}`.
     #[serde(default = "whole_value")]
     pub header_template: String,
     /// Environment variables that get the word `placeholder`, so that programs take the secret as given. Absent: none.
@@ -265,18 +272,24 @@ fn whole_value() -> String {
 /// A file in the home of a workspace: either `source` or `contentBase64` is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend("oneOf" = [{"required": ["source"]}, {"required": ["contentBase64"]}]))
+)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// Its path, relative to `workspaceHome`, with `/` between its parts.
+    /// Its path, relative to `workspaceHome`, with `/` between its parts, none of them empty, `.` or `..`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[^/]")))]
     pub path: String,
-    /// The absolute path of a file of the host to copy.
+    /// The absolute path of a file of the host to copy. Absent: `contentBase64` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
-    /// Its content in base64, for small files.
+    /// Its content in standard base64 with padding, for small files. Absent: `source` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_base64: Option<String>,
-    /// Its permission bits as a number. Absent: 384, which is 0600.
+    /// Its permission bits as a number, from 0 to 511, which is 0777. Absent: 384, which is 0600.
+    #[cfg_attr(feature = "schema", schemars(range(max = 511)))]
     #[serde(default = "private_mode")]
     pub mode: u32,
 }
@@ -322,12 +335,15 @@ pub struct Feature {
 #[non_exhaustive]
 pub struct Limits {
     /// Memory, in bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Processors; 0.5 is half of one.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<f64>,
     /// Processes and threads at the same time.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u64>,
 }

@@ -1,7 +1,6 @@
 //! Measuring one thing against another: both in turn, over and over, in one run, so that the ratio holds on a machine
 //! whose speed drifts.
 
-#![expect(dead_code, reason = "each benchmark uses a part of it")]
 #![expect(clippy::print_stdout, reason = "benchmarks print their results")]
 
 use std::{

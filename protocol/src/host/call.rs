@@ -93,13 +93,13 @@ pub(super) async fn call<M: Method>(
 
     match answer {
         Ok(result) => serde_json::from_str(result.get()).map_err(|error| malformed(error.to_string())),
-        Err(ClientError::Call(error)) => match error.message().strip_prefix(MALFORMED) {
-            Some(reason) => Err(malformed(reason.into())),
-            None => {
-                let error = Box::new(refusal(error.code(), error.message(), error.data()));
-                Err(HostError::Refused { driver: driver(), method, error })
+        Err(ClientError::Call(error)) => {
+            if let Some(reason) = error.message().strip_prefix(MALFORMED) {
+                return Err(malformed(reason.into()));
             }
-        },
+            let error = Box::new(refusal(error.code(), error.message(), error.data()));
+            Err(HostError::Refused { driver: driver(), method, error })
+        }
         Err(_) => {
             Err(HostError::Ended { driver: driver(), method, ending: Box::new(connection.ending().await) })
         }

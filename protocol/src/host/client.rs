@@ -27,7 +27,7 @@ use super::{
 pub(super) type DriverClient = Client<NoteId<RpcService>>;
 
 /// The deadlines of the protocol lie above the client; its own must never be first.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(365 * 24);
 
 pub(super) fn build(outbox: Outbox, inbox: Inbox) -> DriverClient {
     // The default middleware writes params, and with them secrets, to the trace.

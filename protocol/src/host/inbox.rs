@@ -125,16 +125,14 @@ impl Inbox {
                     Verdict::Stray => self.manners.stray(line)?,
                 }
             }
-            match self.stdout.read(&mut self.buffer).await {
-                Ok(read @ 1..) => self.splitter.push(&self.buffer[..read]),
-                Ok(0) | Err(_) => {
-                    let rest = self.splitter.rest();
-                    if !rest.trim_ascii().is_empty() {
-                        self.manners.stray(rest)?;
-                    }
-                    return Err(Closed);
+            let Ok(read @ 1..) = self.stdout.read(&mut self.buffer).await else {
+                let rest = self.splitter.rest();
+                if !rest.trim_ascii().is_empty() {
+                    self.manners.stray(rest)?;
                 }
-            }
+                return Err(Closed);
+            };
+            self.splitter.push(&self.buffer[..read]);
         }
     }
 }

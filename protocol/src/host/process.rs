@@ -68,6 +68,7 @@ impl Process {
     pub(super) fn spawn(launch: &Launch) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
         let failed =
             |source| HostError::Start { driver: launch.r#type.clone(), path: launch.path.clone(), source };
+        #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts a process")]
         let mut command = Command::new(&launch.path);
         command
             .args(&launch.args)
