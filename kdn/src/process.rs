@@ -21,7 +21,8 @@ pub fn git(dir: &Path, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a driver's plan with this process's own stdin, stdout and stderr, to its end.
+/// Runs a driver's plan with this process's own stdin, stdout and stderr, to its end. The keys that send signals are
+/// the plan's business; a polite end from outside is passed on to it.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
 pub async fn run_plan(program: &Path, plan: &Plan) -> io::Result<ExitStatus> {
     let mut command = tokio::process::Command::new(program);
@@ -35,6 +36,32 @@ pub async fn run_plan(program: &Path, plan: &Plan) -> io::Result<ExitStatus> {
     if let Some(cwd) = &plan.cwd {
         command.current_dir(cwd);
     }
+    wait(command).await
+}
+
+#[cfg(unix)]
+async fn wait(mut command: tokio::process::Command) -> io::Result<ExitStatus> {
+    use rustix::process::{Pid, Signal, kill_process};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // Listening is ignoring; the keys reach the child by themselves.
+    let _keys = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
+    let (mut term, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut child = command.spawn()?;
+    loop {
+        let received = tokio::select! {
+            ended = child.wait() => return ended,
+            _ = term.recv() => Signal::TERM,
+            _ = hangup.recv() => Signal::HUP,
+        };
+        if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(pid, received);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait(mut command: tokio::process::Command) -> io::Result<ExitStatus> {
     command.status().await
 }
 

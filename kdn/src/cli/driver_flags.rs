@@ -39,9 +39,17 @@ pub(super) async fn extend(
     let manager = context.manager(None);
     let driver = manager.catalog.find(&runtime).ok()?;
     let described = manager.catalog.describe(&manager.host, &driver).await.ok()?;
-    let own = command.find_subcommand(INIT)?;
-    let is_own = |name: &str| own.get_arguments().any(|arg| arg.get_long() == Some(name));
-    let flags: Vec<Flag> = described.flags.into_iter().filter(|flag| !is_own(&flag.name)).collect();
+    let mut built = command.clone();
+    built.build();
+    let own = built.find_subcommand(INIT)?;
+    let mut flags: Vec<Flag> = Vec::new();
+    for flag in described.flags {
+        let taken = own.get_arguments().any(|arg| arg.get_long() == Some(&flag.name))
+            || flags.iter().any(|other| other.name == flag.name);
+        if !taken && is_flag(&flag.name) {
+            flags.push(flag);
+        }
+    }
     if flags.is_empty() {
         return None;
     }
@@ -54,8 +62,18 @@ pub(super) async fn extend(
 /// The values that were given.
 pub(super) fn values(flags: &[Flag], matches: &ArgMatches) -> DriverOptions {
     let Some(init) = matches.subcommand_matches(INIT) else { return DriverOptions::new() };
-    let given = |flag: &Flag| Some((flag.name.clone(), init.get_one::<String>(&flag.name)?.clone()));
+    let given = |flag: &Flag| Some((flag.name.clone(), init.get_one::<String>(&id(flag))?.clone()));
     flags.iter().filter_map(given).collect()
+}
+
+/// Apart from the ids of kdn's own arguments.
+fn id(flag: &Flag) -> String {
+    format!("--{}", flag.name)
+}
+
+fn is_flag(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain)
 }
 
 fn arg(flag: &Flag) -> Arg {
@@ -63,7 +81,7 @@ fn arg(flag: &Flag) -> Arg {
     if let Some(default) = &flag.default {
         help = format!("{help} [default: {}]", text::line(default));
     }
-    Arg::new(flag.name.clone()).long(flag.name.clone()).value_name("VALUE").required(flag.required).help(help)
+    Arg::new(id(flag)).long(flag.name.clone()).value_name("VALUE").required(flag.required).help(help)
 }
 
 /// The value of a flag in arguments that may not fit.
@@ -74,7 +92,9 @@ fn value_of(words: &[&str], names: &[&str]) -> Option<String> {
             if word == name {
                 return rest.next().map(|value| (*value).to_owned());
             }
-            let joined = word.strip_prefix(name).filter(|_| !word.starts_with("--") || word.contains('='));
+            let joined = word
+                .strip_prefix(name)
+                .and_then(|rest| if name.starts_with("--") { rest.strip_prefix('=') } else { Some(rest) });
             if let Some(value) = joined {
                 return Some(value.trim_start_matches('=').to_owned());
             }

@@ -1,5 +1,7 @@
 //! The command line: from arguments to a command, and from its result to an exit code.
 
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
+
 mod args;
 mod driver_flags;
 mod root;
@@ -115,7 +117,7 @@ async fn dispatch(
         None => help(&[]),
         Some(Command::Init(args)) => init::run(*args, options, context).await,
         Some(Command::List(args) | Command::Workspace { command: Some(WorkspaceCommand::List(args)) }) => {
-            list::run(args, context).await
+            reading(context, list::run(args, context)).await
         }
         Some(
             Command::Remove(args) | Command::Workspace { command: Some(WorkspaceCommand::Remove(args)) },
@@ -131,11 +133,23 @@ async fn dispatch(
         ) => terminal::run(args, context).await,
         Some(Command::Workspace { command: None }) => help(&["workspace"]),
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
-            runtime::list::run(args, context).await
+            reading(context, runtime::list::run(args, context)).await
         }
         Some(Command::Runtime { command: None }) => help(&["runtime"]),
-        Some(Command::Info(args)) => info::run(args, context).await,
+        Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
         Some(Command::Version) => version::run(),
+    }
+}
+
+/// Runs a command that changes nothing: an interrupt ends it at once, and the drivers that it has started.
+async fn reading(
+    context: &Context,
+    command: impl Future<Output = Result<u8, CommandError>>,
+) -> Result<u8, CommandError> {
+    let mut interrupts = context.interrupts.clone();
+    tokio::select! {
+        done = command => done,
+        _ = interrupts.next() => Err(CommandError::interrupted()),
     }
 }
 

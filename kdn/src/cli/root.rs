@@ -12,7 +12,10 @@ use crate::commands::{info, init, list, remove, runtime, start, stop, terminal};
 /// on your files, and sees little else of your machine.
 #[derive(Debug, Parser)]
 #[command(name = "kdn", version = concat!("version ", env!("CARGO_PKG_VERSION")), max_term_width = 100)]
-#[command(disable_help_subcommand = false, infer_subcommands = false)]
+#[command(after_help = "Examples:
+  kdn init ~/src/my-project --agent claude
+  kdn terminal my-project
+  kdn list")]
 pub(crate) struct Cli {
     /// Folder of kdn's state [default: $KDN_STORAGE, else ~/.kdn]
     #[arg(long, global = true, value_name = "DIR", display_order = 100)]
@@ -32,17 +35,24 @@ pub(crate) enum Command {
     Stop(stop::Args),
     Terminal(terminal::Args),
     /// Manage workspaces
+    #[command(after_help = "Examples:
+  kdn workspace list
+  kdn workspace start my-project")]
     Workspace {
         #[command(subcommand)]
         command: Option<WorkspaceCommand>,
     },
     /// Manage runtimes
+    #[command(after_help = "Examples:
+  kdn runtime list")]
     Runtime {
         #[command(subcommand)]
         command: Option<RuntimeCommand>,
     },
     Info(info::Args),
     /// Print the version of kdn
+    #[command(after_help = "Examples:
+  kdn version")]
     Version,
 }
 

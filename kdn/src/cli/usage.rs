@@ -16,19 +16,20 @@ pub(super) fn wants_json(args: &[OsString]) -> bool {
 
 /// What is wrong with the arguments, and what to do.
 pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
-    let command = command_path(args);
+    let place = Place::of(args);
     let invalid = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);
     let message = match error.kind() {
-        ErrorKind::UnknownArgument => unknown(&invalid, &command),
-        ErrorKind::InvalidSubcommand => {
-            format!("unknown command {:?} for {command:?}", text(error, ContextKind::InvalidSubcommand))
+        ErrorKind::UnknownArgument => {
+            let is_flag = invalid.starts_with('-')
+                && !args.iter().skip_while(|arg| *arg != "--").any(|arg| *arg == *invalid);
+            unknown(&invalid, is_flag, &place)
         }
-        ErrorKind::MissingRequiredArgument if invalid.contains("COMMAND") => {
-            "requires at least 1 arg(s), only received 0".to_owned()
+        ErrorKind::InvalidSubcommand => {
+            format!("unknown command {:?} for {:?}", text(error, ContextKind::InvalidSubcommand), place.path)
         }
         ErrorKind::MissingRequiredArgument if invalid.starts_with("--") => format!("{invalid} is required"),
-        ErrorKind::MissingRequiredArgument => "accepts 1 arg(s), received 0".to_owned(),
+        ErrorKind::MissingRequiredArgument => place.count(),
         ErrorKind::InvalidValue if value.is_empty() => format!("flag needs an argument: {}", flag(&invalid)),
         ErrorKind::InvalidValue => format!(
             "invalid value {value:?} for {} (supported: {})",
@@ -56,19 +57,18 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
             explained = explained.with_hint(format!("Did you mean {suggested}?"));
         }
     }
-    explained.with_hint(format!("Run '{command} --help' for its usage"))
+    explained.with_hint(format!("Run '{} --help' for its usage", place.path))
 }
 
-fn unknown(arg: &str, command: &str) -> String {
-    if let Some(short) = arg.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
-        format!("unknown shorthand flag: '{short}' in {arg}")
-    } else if arg.starts_with('-') {
+fn unknown(arg: &str, is_flag: bool, place: &Place) -> String {
+    if !is_flag && place.command.get_positionals().next().is_some() {
+        place.count()
+    } else if !is_flag {
+        format!("unknown command {arg:?} for {:?}", place.path)
+    } else if arg.starts_with("--") {
         format!("unknown flag: {arg}")
-    } else if takes_arguments(command) {
-        let at_most = if command == "kdn init" { "at most " } else { "" };
-        format!("accepts {at_most}1 arg(s), received 2")
     } else {
-        format!("unknown command {arg:?} for {command:?}")
+        format!("unknown shorthand flag: '{}' in {arg}", &arg[1..])
     }
 }
 
@@ -85,32 +85,63 @@ fn text(error: &clap::Error, kind: ContextKind) -> String {
     }
 }
 
-/// The command that the arguments lead to: `kdn workspace start`.
-fn command_path(args: &[OsString]) -> String {
-    let mut path = "kdn".to_owned();
-    walk(args, |command| {
-        path.push(' ');
-        path.push_str(command.get_name());
-    });
-    path
+/// What the arguments lead to, as far as they can be understood.
+struct Place {
+    /// `kdn workspace start`
+    path: String,
+    command: clap::Command,
+    /// How many arguments follow that are neither flags nor values of flags.
+    positional: usize,
 }
 
-fn takes_arguments(command: &str) -> bool {
-    let args: Vec<OsString> = command.split(' ').map(Into::into).collect();
-    let mut takes = false;
-    walk(&args, |command| takes = command.get_positionals().next().is_some());
-    takes
-}
+impl Place {
+    fn of(args: &[OsString]) -> Self {
+        let mut command = <Cli as clap::CommandFactory>::command();
+        command.build();
+        let mut place = Self { path: "kdn".to_owned(), command, positional: 0 };
+        let mut words = args.iter().skip(1).map(|arg| arg.to_string_lossy());
+        while let Some(word) = words.next() {
+            if word == "--" {
+                place.positional += words.by_ref().count();
+            } else if word.starts_with('-') && word != "-" {
+                if place.takes_next(&word) {
+                    words.next();
+                }
+            } else if let Some(next) = place.command.find_subcommand(&*word).filter(|_| place.positional == 0)
+            {
+                place.path = format!("{} {}", place.path, next.get_name());
+                place.command = next.clone();
+            } else {
+                place.positional += 1;
+            }
+        }
+        place
+    }
 
-fn walk(args: &[OsString], mut visit: impl FnMut(&clap::Command)) {
-    let root = <Cli as clap::CommandFactory>::command();
-    let mut at = &root;
-    for word in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
-        if let Some(next) = at.find_subcommand(word) {
-            visit(next);
-            at = next;
-        } else if !word.starts_with('-') {
-            break;
+    /// Whether the word after this flag is its value.
+    fn takes_next(&self, flag: &str) -> bool {
+        let takes = |is: &dyn Fn(&clap::Arg) -> bool| {
+            self.command.get_arguments().any(|arg| is(arg) && arg.get_action().takes_values())
+        };
+        match flag.strip_prefix("--") {
+            Some(long) => takes(&|arg| arg.get_long() == Some(long)),
+            // In `-vr`, the first that takes a value is the last.
+            None => {
+                let mut shorts = flag.chars().skip(1);
+                shorts.any(|short| takes(&|arg| arg.get_short() == Some(short))) && shorts.next().is_none()
+            }
+        }
+    }
+
+    /// What is wrong with the number of arguments.
+    fn count(&self) -> String {
+        let positionals: Vec<_> = self.command.get_positionals().collect();
+        let required = positionals.iter().filter(|arg| arg.is_required_set()).count();
+        let received = self.positional;
+        match positionals.len() {
+            1 if required == 0 => format!("accepts at most 1 arg(s), received {received}"),
+            1 => format!("accepts 1 arg(s), received {received}"),
+            _ => format!("requires at least {required} arg(s), only received {received}"),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What every command has: the environment, the storage folder, and the user's Ctrl-C.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use kdn_protocol::host::{Interrupts, OutputSink};
 
 use crate::{
     env::Env,
+    files::absolute,
     output::CommandError,
     runtimes::{Catalog, Host, Search},
     workspaces::{Manager, Store},

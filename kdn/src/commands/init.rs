@@ -13,7 +13,7 @@ use crate::{
     agents,
     cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
     model::ModelId,
-    output::{CommandError, json, stream},
+    output::{CommandError, json, stream, text},
     workspaces::{Manager, New, Record},
 };
 
@@ -103,7 +103,7 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
             Ok(0)
         }
         (true, false) => {
-            stream::stdout(&describe(&record))?;
+            stream::stdout(&text::lines(&describe(&record)))?;
             Ok(0)
         }
     }

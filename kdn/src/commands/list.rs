@@ -86,14 +86,18 @@ fn sort(live: &mut [Live]) {
 fn table(live: &[Live], refreshed: bool, context: &Context) -> String {
     let mut table = Table::new(["NAME/SHORT ID", "PROJECT/SOURCES", "AGENT/MODEL", "RUNTIME", "STATE"]);
     let now = Timestamp::now();
-    for Live { record, fresh, .. } in live {
+    for Live { record, fresh, reason } in live {
         let doubt = if refreshed && !fresh { "?" } else { "" };
         let state = format!("{}{doubt}", record.runtime.state);
         table.row([&record.name, &record.project, &record.agent, &record.runtime.kind, &state]);
         let source = time::tilde(&record.paths.source, context.env.home.as_deref());
         let model = record.model.as_deref().map_or("", |model| ModelId::parse(model).model);
-        let since = record.started_at.map(|since| time::duration(since, now)).unwrap_or_default();
-        table.details([id::short(&record.id), &source, model, "", &since]);
+        let more = match record.started_at {
+            Some(since) => time::duration(since, now),
+            // Of a state that is in doubt, a warning says why.
+            None => reason.clone().filter(|_| *fresh).unwrap_or_default(),
+        };
+        table.details([id::short(&record.id), &source, model, "", &more]);
     }
     table.render()
 }

@@ -1,6 +1,6 @@
 //! What `init` asks a driver for: the arguments and the configuration, as one workspace.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use kdn_protocol::{Agent, Manifest, Workspace};
 
@@ -9,6 +9,7 @@ use crate::{
     agents,
     cli::DriverOptions,
     config::{self, Places, WorkspaceConfig, expand},
+    files::absolute,
     output::{CommandError, stream},
     project,
     workspaces::{New, id},
@@ -32,7 +33,7 @@ impl Request {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let sources = sources(&args.sources)?;
         let configuration = match &args.workspace_configuration {
-            Some(folder) => absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?,
+            Some(folder) => absolute(folder)?,
             None => sources.join(".kaiden"),
         };
         let folder = || sources.file_name().map(|name| name.to_string_lossy().into_owned());

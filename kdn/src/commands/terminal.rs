@@ -49,6 +49,9 @@ async fn enter(args: Args, context: &Context) -> Result<u8, CommandError> {
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let entry = manager.enter(&args.workspace.name, args.command, tty, &mut report.observer()).await;
     let entry = report.end(entry)?;
+    if context.interrupts.count() > 0 {
+        return Err(CommandError::interrupted());
+    }
     match process::run_plan(&entry.program, &entry.plan).await {
         Ok(status) => Ok(process::exit_code(status)),
         Err(error) => {

@@ -9,11 +9,19 @@ use serde::Serialize;
 use super::{json, text};
 use crate::workspaces;
 
+/// Exit code of a command that the user wanted no more of.
+pub const INTERRUPTED: u8 = 130;
+
 /// An error that may know what the user can do about it.
 pub trait Advice: Error {
     /// What to do, each a sentence without a full stop.
     fn hints(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// With which code kdn ends because of it.
+    fn exit_code(&self) -> u8 {
+        1
     }
 }
 
@@ -49,7 +57,7 @@ impl CommandError {
 
     /// The user wanted no more of it.
     pub fn interrupted() -> Self {
-        Self::new("interrupted").with_exit_code(130)
+        Self::new("interrupted").with_exit_code(INTERRUPTED)
     }
 
     /// Says what was tried: `failed to start: no such runtime`.
@@ -105,7 +113,7 @@ impl Error for CommandError {}
 
 impl<E: Advice> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self { message: chain(&error), hints: error.hints(), exit_code: 1 }
+        Self { message: chain(&error), hints: error.hints(), exit_code: error.exit_code() }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::{Driver, Host, Rejected, Search, cache::Cache};
-use crate::output::{Advice, CommandError};
+use crate::output::{Advice, CommandError, INTERRUPTED};
 
 /// What a driver says of itself without a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,5 +99,9 @@ impl Advice for HostError {
             hints.insert(0, format!("The command {} failed ({how}): {tail}", command.argv.join(" ")));
         }
         hints
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Interrupted { .. }) { INTERRUPTED } else { 1 }
     }
 }

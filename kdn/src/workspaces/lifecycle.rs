@@ -9,7 +9,7 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, checked, close, failed},
+    manager::{Owned, belongs, checked, close, failed},
 };
 use crate::{
     config::{expand, levels},
@@ -23,6 +23,10 @@ impl Manager {
         let session = self.session(&record).await?;
         let started = async {
             let network = self.network_policy(&record)?;
+            let instance = self.inspect(&session, &record).await?;
+            if instance.is_none_or(|instance| instance.state != State::Running) {
+                record.started_at = None;
+            }
             self.start_in(&session, &mut record, network, observer).await
         }
         .await;
@@ -31,6 +35,7 @@ impl Manager {
         started.map(|()| record)
     }
 
+    /// Starts an instance. `record.started_at` is since when it runs, if it does.
     pub(super) async fn start_in(
         &self,
         session: &Session,
@@ -41,14 +46,11 @@ impl Manager {
         let doing = "failed to start runtime instance";
         let refused = |error: kdn_protocol::Error| CommandError::new(format!("{doing}: {error}"));
         network.check_needs(&session.manifest().capabilities).map_err(refused)?;
-        let was_running = record.runtime.state == State::Running && record.started_at.is_some();
         let params = StartParams::new(&record.runtime.instance_id, network);
         let answer = session.call::<Start>(&params, observer).await;
         let instance = answer.map_err(|error| failed(&self.host, doing, error))?;
         record.update(checked(&record.runtime.kind, instance)?);
-        if !was_running {
-            record.started_at = Some(Timestamp::now());
-        }
+        record.started_at.get_or_insert_with(Timestamp::now);
         Ok(self.save(record)?)
     }
 
@@ -97,6 +99,7 @@ impl Manager {
                 close(session).await;
                 removed?;
             }
+            Err(error) if self.host.interrupts.count() > 0 => return Err(error),
             Err(error) if force => note(&format!(
                 "Warning: {error}\nThe workspace was forgotten; instance {} of runtime {:?} may be left behind",
                 record.runtime.instance_id, record.runtime.kind
@@ -155,6 +158,7 @@ impl Manager {
     ) -> Result<Option<Instance>, CommandError> {
         let params = InfoParams::new(&record.runtime.instance_id);
         match session.call::<Info>(&params, &mut ignore_events).await {
+            Ok(instance) if !belongs(&instance, record) => Ok(None),
             Ok(instance) => Ok(Some(checked(&record.runtime.kind, instance)?)),
             Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
                 Ok(None)

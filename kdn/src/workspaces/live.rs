@@ -1,19 +1,27 @@
 //! The states of workspaces as their drivers see them now.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use kdn_protocol::{
     Instance, ListParams, State,
     host::{Deadline, Session, ignore_events},
     method::List,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
-use super::{Manager, Record, manager::close};
+use super::{
+    Manager, Record,
+    manager::{belongs, close},
+};
 use crate::output::CommandError;
 
 /// How many pages of `list` a driver may give.
 const MAX_PAGES: usize = 1000;
+/// How long a driver may take in all, from its start to its last page.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A workspace with the state of its instance.
 #[derive(Debug, Clone)]
@@ -37,24 +45,24 @@ impl Manager {
         for kind in kinds {
             let (manager, kind) = (self.clone(), kind.to_owned());
             drivers.spawn(async move {
-                let instances = manager.instances(&kind).await;
+                // A driver that is dropped in the middle is killed.
+                let late = || {
+                    let message =
+                        format!("runtime driver {kind:?} did not list its instances within {PATIENCE:?}");
+                    Err(CommandError::new(message))
+                };
+                let instances = timeout(PATIENCE, manager.instances(&kind)).await.unwrap_or_else(|_| late());
                 (kind, instances)
             });
         }
-        let mut warnings = Vec::new();
-        let mut answers = BTreeMap::new();
-        for (kind, instances) in drivers.join_all().await {
-            match instances {
-                Ok(instances) => drop(answers.insert(kind, Index::new(instances))),
-                Err(error) => warnings.push(error),
-            }
-        }
-        warnings.sort_by(|a, b| a.message().cmp(b.message()));
-        let live = records.into_iter().map(|record| match answers.get(&record.runtime.kind) {
-            Some(index) => index.look_up(record),
-            None => Live { record, fresh: false, reason: None },
+        let answers: BTreeMap<_, _> = drivers.join_all().await.into_iter().collect();
+        let answers: BTreeMap<_, _> =
+            answers.into_iter().map(|(kind, instances)| (kind, instances.map(Index::new))).collect();
+        let live = records.into_iter().map(|record| match &answers[&record.runtime.kind] {
+            Ok(index) => index.look_up(record),
+            Err(error) => Live { record, fresh: false, reason: Some(error.message().to_owned()) },
         });
-        (live.collect(), warnings)
+        (live.collect(), answers.into_values().filter_map(Result::err).collect())
     }
 
     async fn instances(&self, kind: &str) -> Result<Vec<Instance>, CommandError> {
@@ -100,11 +108,11 @@ impl Index {
 
     fn look_up(&self, mut record: Record) -> Live {
         let found = self.by_id.get(&record.id).or_else(|| self.by_id.get(&record.runtime.instance_id));
-        let Some(instance) = found.map(|at| &self.instances[*at]) else {
+        let found = found.map(|at| &self.instances[*at]);
+        let Some(instance) = found.filter(|instance| belongs(instance, &record)) else {
             record.runtime.state = State::Error;
             record.started_at = None;
-            let reason = Some("its instance is gone; remove the workspace, or make it anew".to_owned());
-            return Live { record, fresh: true, reason };
+            return Live { record, fresh: true, reason: Some("its instance is gone".to_owned()) };
         };
         let mut reason = instance.reason.clone();
         match instance.validate() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kdn_protocol::{
-    Instance,
+    ErrorKind, Instance,
     host::{HostError, Session},
 };
 
@@ -73,10 +73,15 @@ impl Manager {
 
     /// Opens a session with a driver.
     pub async fn open(&self, driver: &Driver) -> Result<Session, CommandError> {
-        self.host
-            .open(driver)
-            .await
-            .map_err(|error| CommandError::from(error).context("failed to get runtime"))
+        let opened = self.host.open(driver).await;
+        opened.map_err(|error| failed(&self.host, "failed to get runtime", error))
+    }
+
+    /// The same for cleaning up after an interrupt, which only a further one interrupts.
+    pub(super) fn in_spite_of_interrupts(&self) -> Self {
+        let mut manager = self.clone();
+        manager.host.interrupts.acknowledge();
+        manager
     }
 
     /// Changes the entry of a workspace; does nothing when it is gone.
@@ -113,8 +118,14 @@ pub(super) async fn close(session: Session) {
 /// The error of a call, with what was tried. A cancelled call of an interrupted command is an interruption.
 pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError {
     if host.interrupts.count() > 0 {
-        CommandError::interrupted()
-    } else {
-        CommandError::from(error).context(doing)
+        return CommandError::interrupted();
     }
+    let gone = error.refusal().is_some_and(|error| error.kind() == ErrorKind::InstanceNotFound);
+    let error = CommandError::from(error).context(doing);
+    if gone { error.with_hint("Its instance is gone: remove the workspace, and make it anew") } else { error }
+}
+
+/// Whether an instance is the one that a workspace was made with. One of an earlier version does not know its own.
+pub(super) fn belongs(instance: &Instance, record: &Record) -> bool {
+    instance.workspace_id.is_empty() || instance.workspace_id == record.id
 }

@@ -43,7 +43,8 @@ impl Manager {
     }
 }
 
-async fn remove_instances(session: &Session, workspace_id: &str) -> Result<(), CommandError> {
+/// Removes what a driver has of a workspace.
+pub(super) async fn remove_instances(session: &Session, workspace_id: &str) -> Result<(), CommandError> {
     let wanted = ListParams::workspaces(vec![workspace_id.to_owned()]);
     let found = session.call::<List>(&wanted, &mut ignore_events).await?;
     for instance in found.instances.into_iter().filter(|instance| instance.workspace_id == workspace_id) {

@@ -54,6 +54,7 @@ impl Manager {
         let instance = self.inspect(session, &record).await?;
         if instance.is_none_or(|instance| instance.state != State::Running) {
             let Owned { mut record, lock: _lock } = self.own(&record.id).await?;
+            record.started_at = None;
             let network = self.network_policy(&record)?;
             let started = self.start_in(session, &mut record, network, observer).await;
             started.map_err(|error| error.context("failed to auto-start instance"))?;

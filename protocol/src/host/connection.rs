@@ -110,7 +110,7 @@ impl Connection {
         Ending {
             fault: self.manners.fault(),
             status,
-            forced,
+            forced: forced && !patience.is_zero(),
             stray_lines: self.manners.stray_lines(),
             stray_sample: self.manners.stray_sample(),
             stderr: process.stderr().text(),

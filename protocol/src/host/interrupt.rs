@@ -39,6 +39,11 @@ impl Interrupts {
         *self.receiver.borrow()
     }
 
+    /// Takes what was said so far as heard: from here on, [`next`](Self::next) waits for more.
+    pub fn acknowledge(&mut self) {
+        self.seen = self.count();
+    }
+
     /// The next interrupt that this listener has not seen; its number, from 1 on.
     pub async fn next(&mut self) -> u32 {
         let seen = self.seen;
