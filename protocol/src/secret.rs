@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A value that is kept out of `Debug` output, so that it can't slip into a log or an error.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline, description = "A value that must not be shown."))]
 #[serde(transparent)]
@@ -25,6 +25,13 @@ impl<T> Secret<T> {
     /// Unwraps the value.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The error of the inner type quotes the value.
+        T::deserialize(deserializer).map(Self).map_err(|_| D::Error::custom("a secret is of the wrong type"))
     }
 }
 

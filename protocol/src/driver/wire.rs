@@ -3,18 +3,28 @@
 use std::{
     fs::File,
     io::Write,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind, frame};
+use crate::{
+    Error, ErrorKind,
+    frame::{FrameTooLarge, MAX_FRAME_BYTES},
+};
 
 /// Where frames go. Writing blocks while the host does not read, which a host always does.
 #[derive(Debug)]
 pub(super) struct Wire {
     out: Mutex<File>,
+    /// The largest frame that the host takes.
+    max: AtomicUsize,
+    ended: CancellationToken,
 }
 
 #[derive(Serialize)]
@@ -39,40 +49,51 @@ struct Failure<'a> {
 }
 
 impl Wire {
-    pub(super) const fn new(out: File) -> Self {
-        Self { out: Mutex::new(out) }
+    /// The wire cancels `ended` when nobody reads it any more.
+    pub(super) const fn new(out: File, ended: CancellationToken) -> Self {
+        Self { out: Mutex::new(out), max: AtomicUsize::new(MAX_FRAME_BYTES), ended }
     }
 
+    /// From now on the host takes frames of `max` bytes.
+    pub(super) fn limit(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Tells the host something. What is larger than a frame is not worth the connection, and stays untold.
     pub(super) fn notify(&self, method: &str, params: impl Serialize) {
-        self.send(&Notification { jsonrpc: "2.0", method, params });
+        let _ = self.send(&Notification { jsonrpc: "2.0", method, params });
     }
 
-    /// Answers a request. A result that is larger than a frame becomes an error.
-    pub(super) fn respond(&self, id: &RawValue, outcome: &Result<Box<RawValue>, Error>, max: usize) {
-        match outcome {
-            Ok(result) if result.get().len() + id.get().len() + 64 > max => {
-                let message =
-                    format!("the answer is {} bytes, more than a frame of {max}", result.get().len());
-                self.fail(Some(id), &Error::new(ErrorKind::FrameTooLarge, message));
-            }
+    /// Answers a request. An answer that is larger than a frame becomes an error.
+    pub(super) fn respond(&self, id: &RawValue, outcome: &Result<Box<RawValue>, Error>) {
+        let sent = match outcome {
             Ok(result) => self.send(&Success { jsonrpc: "2.0", id, result }),
-            Err(error) => self.fail(Some(id), error),
+            Err(error) => self.send(&Failure { jsonrpc: "2.0", id: Some(id), error }),
+        };
+        if let Err(FrameTooLarge { max }) = sent {
+            let error = Error::new(
+                ErrorKind::FrameTooLarge,
+                format!("the answer is larger than a frame of {max} bytes"),
+            );
+            let _ = self.send(&Failure { jsonrpc: "2.0", id: Some(id), error: &error });
         }
     }
 
     /// Answers what is no request with an error; without an id when it has none that can be used.
-    pub(super) fn fail(&self, id: Option<&RawValue>, error: &Error) {
-        self.send(&Failure { jsonrpc: "2.0", id, error });
+    pub(super) fn refuse(&self, id: Option<&RawValue>, error: &Error) {
+        let _ = self.send(&Failure { jsonrpc: "2.0", id, error });
     }
 
-    fn send(&self, frame: &impl Serialize) {
+    fn send(&self, frame: &impl Serialize) -> Result<(), FrameTooLarge> {
+        let max = self.max.load(Ordering::Relaxed);
         let mut bytes = match serde_json::to_vec(frame) {
-            Ok(bytes) if bytes.len() <= frame::MAX_FRAME_BYTES => bytes,
-            // Only a notification or an error with a huge text gets here, and neither is worth the connection.
-            _ => return,
+            Ok(bytes) if bytes.len() <= max => bytes,
+            _ => return Err(FrameTooLarge { max }),
         };
         bytes.push(b'\n');
-        // A host that is gone closes stdin as well; the loop sees that.
-        let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
+        if self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes).is_err() {
+            self.ended.cancel();
+        }
+        Ok(())
     }
 }
