@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Envelope<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
-    pub(crate) jsonrpc: Option<&'a RawValue>,
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -29,7 +29,7 @@ pub(crate) struct Envelope<'a> {
 #[derive(Debug)]
 pub(crate) enum Fault {
     NotJson(String),
-    /// JSON, but not an object with members of the right types. A batch is one of these.
+    /// JSON, but not an object that can be read. A batch is one of these.
     NotAMessage(String),
 }
 

@@ -13,7 +13,7 @@ use super::{Driver, wire::Wire};
 
 pub(super) struct Connection<D> {
     pub(super) wire: Arc<Wire>,
-    /// Cancelled at the end of stdin and by SIGTERM.
+    /// Cancelled at the end of stdin, by SIGTERM, and when nobody reads stdout.
     pub(super) ended: CancellationToken,
     phase: Mutex<Phase<D>>,
     running: Mutex<HashMap<u64, CancellationToken>>,
@@ -27,19 +27,19 @@ enum Phase<D> {
     ShutDown,
 }
 
+/// What is between `initialize` and `shutdown`.
+pub(super) struct Session<D> {
+    pub(super) driver: D,
+    /// What `initialize` declared.
+    pub(super) offers: Capabilities,
+}
+
 impl<D: Driver> Connection<D> {
-    pub(super) fn new(wire: Wire) -> Self {
-        Self {
-            wire: Arc::new(wire),
-            ended: CancellationToken::new(),
-            phase: Mutex::new(Phase::New),
-            running: Mutex::default(),
-        }
+    pub(super) fn new(wire: Wire, ended: CancellationToken) -> Self {
+        Self { wire: Arc::new(wire), ended, phase: Mutex::new(Phase::New), running: Mutex::default() }
     }
 
-    /// The driver, between `initialize` and `shutdown`.
-    pub(super) fn driver(&self) -> Result<Arc<D>, Error> {
-        let say = |message| Err(Error::new(ErrorKind::NotInitialized, message));
+    pub(super) fn session(&self) -> Result<Arc<Session<D>>, Error> {
         match &*lock(&self.phase) {
             Phase::Open(driver) => Ok(Arc::clone(driver)),
             Phase::New | Phase::Opening => say("the session is not initialized"),
@@ -49,8 +49,10 @@ impl<D: Driver> Connection<D> {
 
     pub(super) fn begin_open(&self) -> Result<Opening<'_, D>, Error> {
         let mut phase = lock(&self.phase);
-        if !matches!(*phase, Phase::New) {
-            return Err(Error::new(ErrorKind::NotInitialized, "the session was initialized before"));
+        match *phase {
+            Phase::New => *phase = Phase::Opening,
+            Phase::ShutDown => return Err(not_initialized("the session is shut down")),
+            _ => return Err(not_initialized("the session is initialized already")),
         }
         *phase = Phase::Opening;
         Ok(Opening { connection: self })
@@ -59,7 +61,6 @@ impl<D: Driver> Connection<D> {
     pub(super) fn shut_down(&self) -> Result<(), Error> {
         self.driver()?;
         *lock(&self.phase) = Phase::ShutDown;
-        Ok(())
     }
 
     /// The cancellation token of a request that begins.
@@ -77,8 +78,10 @@ impl<D: Driver> Connection<D> {
         }
     }
 
+    /// Cancels a request, if the driver has declared that it can.
     pub(super) fn cancel(&self, request_id: u64) {
-        if let Some(token) = lock(&self.running).get(&request_id) {
+        let can = self.session().is_ok_and(|session| session.offers.cancellation.is_some());
+        if can && let Some(token) = lock(&self.running).get(&request_id) {
             token.cancel();
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Log, Stream, method};
+use crate::{Error, Stream};
 
 use super::{step::StepReporter, wire::Wire};
 
@@ -18,8 +18,8 @@ pub struct Context {
 
 impl Context {
     pub(super) fn new(wire: Arc<Wire>, request_id: Option<u64>, cancelled: CancellationToken) -> Self {
-        let steps = Arc::new(StepReporter::new(Arc::clone(&wire), request_id));
-        Self { steps, log: LogWriter { wire, request_id }, cancelled }
+        let steps = Arc::new(StepReporter::new(wire, request_id));
+        Self { log: LogWriter(Arc::clone(&steps)), steps, cancelled }
     }
 
     /// Where the handler tells its steps.
@@ -48,10 +48,7 @@ const MAX_LOG_BYTES: usize = 64 * 1024;
 
 /// Passes output of backend commands on to the host.
 #[derive(Debug, Clone)]
-pub struct LogWriter {
-    wire: Arc<Wire>,
-    request_id: Option<u64>,
-}
+pub struct LogWriter(Arc<StepReporter>);
 
 impl LogWriter {
     /// Passes on what a command printed, with its newlines; in pieces when it is long.

@@ -1,18 +1,19 @@
 //! From a method's name and raw params to the driver's handler and a raw result.
 
-use std::sync::Arc;
-
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     DashboardResult, Empty, Error, ErrorKind, FlagsResult, InitializeResult, Manifest, PROTOCOL_VERSIONS,
     method::{
-        Create, Dashboard, Flags, GetStatus, Info, Initialize, List, ListAgents, Method, Remove, Shutdown,
-        Start, Stop, Terminal, Type,
+        self, Create, Dashboard, Flags, GetStatus, Info, Initialize, List, ListAgents, Method, Remove,
+        Shutdown, Start, Stop, Terminal, Type,
     },
 };
 
-use super::{Context, Driver, connection::Connection};
+use super::{
+    Context, Driver,
+    connection::{Connection, Session},
+};
 
 type Params<'a> = Option<&'a RawValue>;
 type Outcome = Result<Box<RawValue>, Error>;
@@ -40,16 +41,20 @@ pub(super) async fn dispatch<D: Driver>(
             connection.shut_down()?;
             done::<Shutdown>(&Empty {})
         }
-        method if crate::method::NAMES.contains(&method) => {
-            call(&*connection.driver()?, method, params, context).await
+        method if method::NAMES.contains(&method) => {
+            call(&*connection.session()?, method, params, context).await
         }
         _ => Err(Error::method_not_found(method)),
     }
 }
 
 /// A method that needs an open session.
-async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: &Context) -> Outcome {
-    let offers = driver.capabilities();
+async fn call<D: Driver>(
+    Session { driver, offers }: &Session<D>,
+    method: &str,
+    params: Params<'_>,
+    context: &Context,
+) -> Outcome {
     match method {
         Create::NAME => {
             let workspace = parse::<Create>(params)?;
@@ -80,7 +85,7 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
         Terminal::NAME if offers.terminal.is_some() => {
             let params = parse::<Terminal>(params)?;
             if params.command.is_empty() {
-                return Err(Error::new(ErrorKind::InvalidParams, "the command is empty").field("command"));
+                return Err(invalid_params("the command is empty").field("command"));
             }
             done::<Terminal>(&driver.terminal(params).await?)
         }
@@ -90,6 +95,12 @@ async fn call<D: Driver>(driver: &D, method: &str, params: Params<'_>, context: 
         }
         _ => Err(Error::method_not_found(method)),
     }
+}
+
+/// Whether `create` only has to say again what it made. What it was made of may be gone by then.
+async fn is_known<D: Driver>(driver: &D, workspace: &Workspace) -> bool {
+    let instances = driver.list(ListParams::workspaces(vec![workspace.workspace_id.clone()])).await;
+    instances.is_ok_and(|list| list.instances.iter().any(|i| i.workspace_id == workspace.workspace_id))
 }
 
 async fn initialize<D: Driver>(
@@ -118,12 +129,14 @@ async fn initialize<D: Driver>(
 fn parse<M: Method>(params: Params<'_>) -> Result<M::Params, Error> {
     let text = params.map_or("{}", RawValue::get);
     if !text.starts_with('{') {
-        let message = format!("the params of {} are not an object", M::NAME);
-        return Err(Error::new(ErrorKind::InvalidParams, message));
+        return Err(invalid_params(format!("the params of {} are not an object", M::NAME)));
     }
-    serde_json::from_str(text).map_err(|error| {
-        Error::new(ErrorKind::InvalidParams, format!("the params of {} do not fit: {error}", M::NAME))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| invalid_params(format!("the params of {} do not fit: {error}", M::NAME)))
+}
+
+fn invalid_params(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidParams, message)
 }
 
 fn done<M: Method>(result: &M::Result) -> Outcome {

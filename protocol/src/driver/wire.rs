@@ -13,7 +13,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::{Error, ErrorKind, frame};
+use crate::{
+    Error, ErrorKind,
+    frame::{FrameTooLarge, MAX_FRAME_BYTES},
+};
 
 /// Where frames go. Writing blocks while the host does not read, which a host always does.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Wire {
 
     /// A notification that is larger than a frame is dropped.
     pub(super) fn notify(&self, method: &str, params: impl Serialize) {
-        self.send(&Notification { jsonrpc: "2.0", method, params });
+        let _ = self.send(&Notification { jsonrpc: "2.0", method, params });
     }
 
     /// Answers a request. A result that is larger than a frame becomes an error.
