@@ -14,9 +14,13 @@ impl Workspace {
                 format!("workspace id {:?} is not 64 lowercase hexadecimal digits", self.workspace_id);
             return Err(Error::invalid_workspace("workspaceId", message));
         }
-        if !is_valid_name(&self.name) {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if !self.name.starts_with(plain)
+            || !self.name.ends_with(plain)
+            || !self.name.chars().all(|c| plain(c) || "._-".contains(c))
+        {
             let message = format!(
-                "workspace name {:?} is not made of a-z, 0-9 and, in between, \".\", \"_\" and \"-\"",
+                "workspace name {:?} is not of lower-case letters, digits, \".\", \"_\" and \"-\", with a letter or digit at both ends",
                 self.name
             );
             return Err(Error::invalid_workspace("name", message));
@@ -27,10 +31,6 @@ impl Workspace {
         self.validate_mounts()?;
         self.validate_ports()?;
         self.validate_files()?;
-        unique(self.environment.iter().map(|variable| &variable.name), |i| format!("environment[{i}].name"))?;
-        unique(self.mounts.iter().map(|mount| &mount.target), |i| format!("mounts[{i}].target"))?;
-        unique(self.secrets.iter().map(|secret| &secret.name), |i| format!("secrets[{i}].name"))?;
-        unique(self.files.iter().map(|file| &file.path), |i| format!("files[{i}].path"))?;
         for (i, feature) in self.features.iter().enumerate() {
             absolute(&format!("features[{i}].directory"), &feature.directory)?;
         }
@@ -225,20 +225,12 @@ impl Instance {
     }
 }
 
-/// Whether a name matches `^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`.
-fn is_valid_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.starts_with(plain) && name.ends_with(plain) && name.chars().all(|c| plain(c) || "._-".contains(c))
-}
-
-fn unique<'a>(
-    values: impl Iterator<Item = &'a String>,
-    field: impl Fn(usize) -> String,
-) -> Result<(), Error> {
+/// Refuses what comes twice.
+fn once<'a>(what: &str, fields: impl Iterator<Item = (String, &'a str)>) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    for (i, value) in values.enumerate() {
+    for (field, value) in fields {
         if !seen.insert(value) {
-            return Err(Error::invalid_workspace(field(i), format!("{value:?} is there twice")));
+            return Err(Error::invalid_workspace(field, format!("{what} {value:?} is there twice")));
         }
     }
     Ok(())
@@ -275,8 +267,8 @@ mod tests {
     fn the_wrong_field_is_named() {
         assert_eq!(workspace(|_| ()).validate(), Ok(()));
         assert_eq!(wrong_field(|w| w.workspace_id = "A".repeat(64)), "workspaceId");
+        assert_eq!(wrong_field(|w| w.name = "App".into()), "name");
         assert_eq!(wrong_field(|w| w.name = "app-".into()), "name");
-        assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A", ""); 2]), "environment[1].name");
         assert_eq!(wrong_field(|w| w.source_path = "app".into()), "sourcePath");
         assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A", ""); 2]), "environment[1].name");
         assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A=", "")]), "environment[0].name");

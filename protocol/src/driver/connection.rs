@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind};
+use crate::{Capabilities, Error, ErrorKind};
 
 use super::{Driver, wire::Wire};
 
@@ -23,7 +23,7 @@ enum Phase<D> {
     New,
     /// `initialize` is being answered.
     Opening,
-    Open(Arc<D>),
+    Open(Arc<Session<D>>),
     ShutDown,
 }
 
@@ -41,9 +41,9 @@ impl<D: Driver> Connection<D> {
 
     pub(super) fn session(&self) -> Result<Arc<Session<D>>, Error> {
         match &*lock(&self.phase) {
-            Phase::Open(driver) => Ok(Arc::clone(driver)),
-            Phase::New | Phase::Opening => say("the session is not initialized"),
-            Phase::ShutDown => say("the session is shut down"),
+            Phase::Open(session) => Ok(Arc::clone(session)),
+            Phase::New | Phase::Opening => Err(not_initialized("the session is not initialized")),
+            Phase::ShutDown => Err(not_initialized("the session is shut down")),
         }
     }
 
@@ -54,12 +54,10 @@ impl<D: Driver> Connection<D> {
             Phase::ShutDown => return Err(not_initialized("the session is shut down")),
             _ => return Err(not_initialized("the session is initialized already")),
         }
-        *phase = Phase::Opening;
-        Ok(Opening { connection: self })
+        Ok(Opening(self))
     }
 
-    pub(super) fn shut_down(&self) -> Result<(), Error> {
-        self.driver()?;
+    pub(super) fn shut_down(&self) {
         *lock(&self.phase) = Phase::ShutDown;
     }
 
@@ -87,24 +85,26 @@ impl<D: Driver> Connection<D> {
     }
 }
 
-/// An `initialize` that is being answered. Unless it is done, a host may try again.
-pub(super) struct Opening<'a, D> {
-    connection: &'a Connection<D>,
-}
+/// An `initialize` under way. When it is dropped without a driver, the host may try again.
+pub(super) struct Opening<'a, D: Driver>(&'a Connection<D>);
 
-impl<D> Opening<'_, D> {
-    pub(super) fn done(self, driver: Arc<D>) {
-        *lock(&self.connection.phase) = Phase::Open(driver);
+impl<D: Driver> Opening<'_, D> {
+    pub(super) fn done(self, driver: D, offers: Capabilities) {
+        *lock(&self.0.phase) = Phase::Open(Arc::new(Session { driver, offers }));
     }
 }
 
-impl<D> Drop for Opening<'_, D> {
+impl<D: Driver> Drop for Opening<'_, D> {
     fn drop(&mut self) {
-        let mut phase = lock(&self.connection.phase);
+        let mut phase = lock(&self.0.phase);
         if matches!(*phase, Phase::Opening) {
             *phase = Phase::New;
         }
     }
+}
+
+fn not_initialized(message: &str) -> Error {
+    Error::new(ErrorKind::NotInitialized, message)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

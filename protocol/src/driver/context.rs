@@ -43,21 +43,13 @@ impl Context {
     }
 }
 
-/// The largest piece of output in one notification. Escaped, it is still far below the largest frame.
-const MAX_LOG_BYTES: usize = 64 * 1024;
-
-/// Passes output of backend commands on to the host.
+/// Passes output of backend commands on to the host, until the handler has returned.
 #[derive(Debug, Clone)]
 pub struct LogWriter(Arc<StepReporter>);
 
 impl LogWriter {
-    /// Passes on what a command printed, with its newlines; in pieces when it is long.
-    pub fn write(&self, stream: Stream, text: impl AsRef<str>) {
-        let mut rest = text.as_ref();
-        while !rest.is_empty() {
-            let (piece, more) = rest.split_at(rest.floor_char_boundary(MAX_LOG_BYTES));
-            self.wire.notify(method::LOG, Log::new(self.request_id, stream, piece));
-            rest = more;
-        }
+    /// Passes on what a command printed, with its newlines.
+    pub fn write(&self, stream: Stream, text: impl Into<String>) {
+        self.0.log(stream, text.into());
     }
 }

@@ -68,12 +68,12 @@ async fn read<D: Driver>(
     let mut buffer = vec![0; 64 * 1024];
     let terminated = terminated();
     tokio::pin!(terminated);
-    let outcome = 'session: loop {
+    let outcome = 'connected: loop {
         let read = tokio::select! {
             read = input.read(&mut buffer) => read,
             _ = requests.join_next(), if !requests.is_empty() => continue,
             () = &mut terminated => break Ok(()),
-            () = connection.wire.closed() => break Ok(()),
+            () = connection.ended.cancelled() => break Ok(()),
         };
         match read {
             Ok(0) => break Ok(()),
@@ -85,8 +85,8 @@ async fn read<D: Driver>(
                 Ok(Some(frame)) => take(&connection, frame, &mut requests),
                 Ok(None) => break,
                 Err(error) => {
-                    connection.wire.fail(None, &Error::new(ErrorKind::FrameTooLarge, error.to_string()));
-                    break 'session Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                    connection.wire.refuse(None, &Error::new(ErrorKind::FrameTooLarge, error.to_string()));
+                    break 'connected Err(io::Error::new(io::ErrorKind::InvalidData, error));
                 }
             }
         }
@@ -118,8 +118,8 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
     if !envelope.is_json_rpc() {
         return invalid("the member \"jsonrpc\" is not \"2.0\"");
     }
-    let Some(name) = envelope.method_name() else {
-        return invalid("the member \"method\" is not a text");
+    let Some(name) = envelope.method() else {
+        return invalid("the member \"method\" is not a string");
     };
     if envelope.id.is_none() {
         if name == method::CANCEL_REQUEST

@@ -15,11 +15,7 @@ use tokio::{
 use crate::{CancelParams, Error, ErrorData, ErrorKind, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
-    Deadline, HostError,
-    connection::Connection,
-    inbox::MALFORMED,
-    inflight::QUEUE,
-    process::Signal,
+    Deadline, HostError, connection::Connection, inbox::MALFORMED, inflight::QUEUE, process::Signal,
     session::Observer,
 };
 

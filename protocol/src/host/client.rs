@@ -56,7 +56,12 @@ impl DriverClient {
     }
 
     /// Sends a request, and waits for its response without end.
-    pub(super) async fn request(&self, id: u64, method: &str, params: &RawValue) -> Result<Box<RawValue>, Error> {
+    pub(super) async fn request(
+        &self,
+        id: u64,
+        method: &str,
+        params: &RawValue,
+    ) -> Result<Box<RawValue>, Error> {
         let request = Request::borrowed(method, Some(params), Id::Number(id));
         let response = self.service.call(request).await?.into_response().into_inner();
         Ok(ResponseSuccess::try_from(response)?.result)
