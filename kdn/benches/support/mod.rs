@@ -9,10 +9,22 @@ use std::{
 };
 
 /// The median times of `subject` and `reference`, run in turn `rounds` times after one round that does not count.
-pub(crate) fn pair(rounds: usize, mut subject: impl FnMut(), mut reference: impl FnMut()) -> Pair {
+pub(crate) fn pair(rounds: usize, subject: impl FnMut(), reference: impl FnMut()) -> Pair {
+    pair_with(rounds, subject, reference, || ())
+}
+
+/// The same with `between`, which is not measured, after each `subject`.
+pub(crate) fn pair_with(
+    rounds: usize,
+    mut subject: impl FnMut(),
+    mut reference: impl FnMut(),
+    mut between: impl FnMut(),
+) -> Pair {
     let mut times = Vec::with_capacity(rounds);
     for round in 0..=rounds {
-        let pair = (time(&mut subject), time(&mut reference));
+        let subject = time(&mut subject);
+        between();
+        let pair = (subject, time(&mut reference));
         if round > 0 {
             times.push(pair);
         }
