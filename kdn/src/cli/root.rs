@@ -1,4 +1,5 @@
 //! The tree of commands.
+#![expect(clippy::doc_markdown, reason = "these are the texts of the help")]
 
 use std::path::PathBuf;
 

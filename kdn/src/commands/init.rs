@@ -1,6 +1,7 @@
 //! `kdn init`
+#![expect(clippy::doc_markdown, reason = "these are the texts of the help")]
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use kdn_protocol::{
     Empty, Readiness,
@@ -179,6 +180,9 @@ fn describe(record: &Record) -> String {
     lines.push(("Sources directory", record.paths.source.display().to_string()));
     lines.push(("Configuration directory", record.paths.configuration.display().to_string()));
     lines.push(("State", record.runtime.state.to_string()));
-    let lines: String = lines.into_iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
-    format!("Registered workspace:\n{lines}")
+    let mut text = "Registered workspace:\n".to_owned();
+    for (name, value) in lines {
+        let _ = writeln!(text, "  {name}: {value}");
+    }
+    text
 }

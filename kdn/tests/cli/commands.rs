@@ -472,10 +472,21 @@ fn progress() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let env = with_app();
-    let mut command = env.command(&["list"]);
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut child = command.stdout(writer).spawn().unwrap();
-    let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
-    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+    for args in [&["list"][..], &["list", "-o", "json"], &["start", "app"], &["--help"], &["init", "--help"]]
+    {
+        let mut command = env.command(args);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("Error"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_result_that_can_not_be_written_is_an_error() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let output = with_app().command(&["list"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("No space left on device"));
 }

@@ -52,7 +52,9 @@ fn sandbox_of_a_user() -> Option<Env> {
     give(env.root(), &[env.root()]);
     give(&env.home(), &[]);
     let user = USER.to_string();
-    env.wrapper = [setpriv.to_str().unwrap(), "--reuid", &user, "--regid", &user, "--clear-groups"].map(Into::into).into();
+    env.wrapper = [setpriv.to_str().unwrap(), "--reuid", &user, "--regid", &user, "--clear-groups"]
+        .map(Into::into)
+        .into();
     ready(env)
 }
 
@@ -148,7 +150,10 @@ fn over_pipes(env: &Env, driver: &str) {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"edited\n").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), &output.stdout[..], &output.stderr[..]), (Some(43), &b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(
+        (output.status.code(), &output.stdout[..], &output.stderr[..]),
+        (Some(43), &b"out\n"[..], &b"err\n"[..])
+    );
     check_notes(env, "first\nedited\n");
     assert_eq!(env.list()[0]["state"], "running");
 
