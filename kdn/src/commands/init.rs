@@ -116,8 +116,12 @@ async fn choose(
     context: &Context,
     manager: &Manager,
 ) -> Result<(Session, String), CommandError> {
-    let chosen = args.runtime.clone().or_else(|| context.env.default_runtime.clone());
-    let agent = args.agent.clone().or_else(|| context.env.default_agent.clone());
+    // An empty value counts as not given, as scripts pass on variables that may not be set.
+    let given = |flag: &Option<String>, default: &Option<String>| {
+        flag.clone().filter(|value| !value.is_empty()).or_else(|| default.clone())
+    };
+    let chosen = given(&args.runtime, &context.env.default_runtime);
+    let agent = given(&args.agent, &context.env.default_agent);
     let session = match chosen {
         Some(kind) => manager.open(&manager.catalog.find(&kind)?).await?,
         None => default_runtime(manager).await?,

@@ -49,6 +49,12 @@ while IFS= read -r line; do
         log '"stream":"stdout","text":"layer 1\nlayer 2\n"'
         member workspaceId >"$dir/id"
         answer "$(instance)" ;;
+    quitter:initialize) dir=$(member storageDir) && mkdir -p "$dir" &&
+        answer "{\"protocolVersion\":1,\"manifest\":$(manifest | sed 's/"cancellation":{},//')}" ;;
+    quitter:create)
+        member workspaceId >"$dir/id"
+        step '"event":"start","inProgress":"Working","completed":"Worked"'
+        read -r line; exit 1 ;;
     mute-list:list) hang ;;
     relative:terminal) answer '{"program":"sh","args":["-c","exit 9"]}' ;;
     malformed:info) answer '{"id":1}' ;;

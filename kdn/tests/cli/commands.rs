@@ -105,7 +105,7 @@ fn init_without_what_it_needs() {
     Error: runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable
     'kdn runtime list' shows the runtimes that are there
     ");
-    assert_snapshot!(env.run(&["init", "-r", "fake"]), @r"
+    assert_snapshot!(env.run(&["init", "-r", "fake", "-a", ""]), @r"
     exit code 1
     --- stderr
     Error: agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable
@@ -403,6 +403,51 @@ fn info_and_runtime_list() {
       "items": []
     }
     "#);
+}
+
+#[test]
+fn runtime_list_tells_what_is_not_used() {
+    let env = Env::with_drivers(&[]).with_bad("good");
+    let second = env.root().join("second");
+    std::fs::create_dir(&second).unwrap();
+    for name in ["kdn-runtime-bad", "kdn-runtime-broken"] {
+        std::fs::write(second.join(name), "").unwrap();
+    }
+    let env = env.set("PATH", second);
+    assert_snapshot!(env.run(&["runtime", "list", "--all", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "items": [
+        {
+          "description": "Misbehaves",
+          "local": true,
+          "name": "bad",
+          "path": "[ROOT]/bin/kdn-runtime-bad"
+        },
+        {
+          "description": "",
+          "local": true,
+          "name": "bad",
+          "path": "[ROOT]/second/kdn-runtime-bad",
+          "unused": "not executable"
+        },
+        {
+          "description": "",
+          "local": true,
+          "name": "broken",
+          "path": "[ROOT]/second/kdn-runtime-broken",
+          "unused": "not executable"
+        }
+      ]
+    }
+    "#);
+    assert_snapshot!(env.run(&["init", "-r", "broken", "-a", "claude"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to get runtime: runtime not found: broken
+    [ROOT]/second/kdn-runtime-broken was not used: not executable
+    ");
 }
 
 #[test]

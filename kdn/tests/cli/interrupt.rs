@@ -165,6 +165,26 @@ fn what_can_not_be_cleaned_up_now_is_left_for_later() {
     assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
+/// The driver takes no cancellation. It ends with its stdin as it must, but does not take back what it has done.
+#[test]
+fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
+    let env = Env::with_drivers(&[]).with_bad("quitter");
+    let mut init = env.start(&["init", "-r", "bad", "-a", "claude", "--progress", "plain"]);
+    init.expect("Working");
+    assert_eq!(Env::tree(&env.storage().join("runtimes/bad")), ["id"]);
+    init.signal(Signal::INT);
+    assert_snapshot!(init.finish(), @r"
+    exit code 130
+    --- stderr
+    Working
+    Error: interrupted
+    ");
+    env.assert_no_processes();
+    for folder in ["runtimes/bad", "pending", "locks"] {
+        assert_eq!(Env::tree(&env.storage().join(folder)), [""; 0], "{folder}");
+    }
+}
+
 /// The driver neither listens nor goes by itself: the second interrupt asks it to go, the third makes it.
 #[test]
 fn a_third_interrupt_ends_a_deaf_driver() {
