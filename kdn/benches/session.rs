@@ -57,8 +57,10 @@ fn session(runtime: &Runtime, storage: &Path) {
     );
 }
 
+/// On one processor: across two, both sides mostly measure how long a sleeping one takes to wake up.
 fn round_trip(runtime: &Runtime, storage: &Path) {
     const CALLS: usize = 200;
+    let pinned = support::pin_to_one_processor();
     let session = runtime.block_on(open(storage));
     let calls = || {
         runtime.block_on(async {
@@ -85,13 +87,14 @@ fn round_trip(runtime: &Runtime, storage: &Path) {
         }
     };
     support::pair(50, calls, ping_pong).report(
-        &format!("{CALLS} round trips of a call"),
+        &format!("{CALLS} round trips of a call, on one processor"),
         "as many lines between two processes over pipes",
         3.0,
     );
     drop(to);
     child.wait().expect("the echo process ends");
     runtime.block_on(session.close());
+    drop(pinned);
 }
 
 /// The other end of the bare ping-pong.

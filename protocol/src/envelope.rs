@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Envelope<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
-    pub(crate) jsonrpc: Option<&'a RawValue>,
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    pub(crate) method: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) params: Option<&'a RawValue>,
     #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only a host reads responses"))]
@@ -25,20 +25,20 @@ pub(crate) struct Envelope<'a> {
 }
 
 /// Why a frame is no message.
-#[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "a host only counts them"))]
 #[derive(Debug)]
 pub(crate) enum Fault {
     NotJson(String),
-    /// JSON, but not an object with members of the right types. A batch is one of these.
+    /// JSON, but not an object that can be read. A batch is one of these.
     NotAMessage(String),
 }
 
 impl<'a> Envelope<'a> {
     /// Reads a frame that is not blank.
     pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
-        let frame = std::str::from_utf8(frame).map_err(|error| Fault::NotJson(error.to_string()))?;
+        // What is skipped as unknown is not checked below.
+        let frame = str::from_utf8(frame).map_err(|error| Fault::NotJson(error.to_string()))?;
         // A struct can also be read from an array, so a batch has to be seen first.
-        if frame.trim_ascii_start().starts_with('[') {
+        if frame.trim_ascii().starts_with('[') {
             return Err(match serde_json::from_str::<&RawValue>(frame) {
                 Ok(_) => Fault::NotAMessage("batches are not part of the protocol".into()),
                 Err(error) => Fault::NotJson(error.to_string()),
@@ -58,14 +58,17 @@ impl<'a> Envelope<'a> {
         self.jsonrpc.is_some_and(|version| version.get() == r#""2.0""#)
     }
 
-    /// The method, when it is a text.
-    pub(crate) fn method_name(&self) -> Option<Cow<'a, str>> {
-        // A text without escapes is borrowed.
-        let raw = self.method?.get();
-        serde_json::from_str::<&str>(raw)
-            .map(Cow::Borrowed)
-            .or_else(|_| serde_json::from_str::<String>(raw).map(Cow::Owned))
-            .ok()
+    /// Whether the frame names a method, be it rightly or not.
+    #[cfg(feature = "host")]
+    pub(crate) const fn has_method(&self) -> bool {
+        self.method.is_some()
+    }
+
+    /// The method, when it is a string.
+    pub(crate) fn method(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+        serde_json::from_str(self.method?.get()).ok().map(|Name(name)| name)
     }
 
     /// The id, when it is an integer from 0 to 2^53-1.

@@ -148,8 +148,11 @@ kinds! {
 impl Error {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let data = Box::new(ErrorData { kind, ..ErrorData::default() });
-        Self { code: kind.code(), message: message.into(), data }
+        Self {
+            code: kind.code(),
+            message: message.into(),
+            data: Box::new(ErrorData { kind, ..ErrorData::default() }),
+        }
     }
 
     /// No instance has the id `id`.

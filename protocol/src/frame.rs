@@ -3,8 +3,8 @@
 /// The largest frame, in bytes, without its newline, when a host says nothing else.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
-/// The smallest limit on frames that a host may set.
-pub const MIN_LIMIT: usize = 1024 * 1024;
+/// The smallest limit that a host may set, in bytes.
+pub const MIN_FRAME_LIMIT: usize = 1024 * 1024;
 
 /// Cuts a stream of bytes into frames. It never holds more than one frame of the largest size and what came with
 /// the last read.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A value that is kept out of `Debug` output, so that it can't slip into a log or an error.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
@@ -30,7 +30,7 @@ impl<T> Secret<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The reason would quote the value.
+        // The error of the inner type quotes the value.
         T::deserialize(deserializer).map(Self).map_err(|_| D::Error::custom("a secret is of the wrong type"))
     }
 }

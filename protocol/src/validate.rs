@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use crate::{Capabilities, Error, Instance, NetworkMode, State, Workspace};
+use crate::{Capabilities, Error, Flag, Instance, NetworkMode, State, Workspace};
 
 impl Workspace {
     /// Whether every field is what it must be; the first that is not is named by `fieldPath`.
@@ -14,22 +14,23 @@ impl Workspace {
                 format!("workspace id {:?} is not 64 lowercase hexadecimal digits", self.workspace_id);
             return Err(Error::invalid_workspace("workspaceId", message));
         }
-        if !is_valid_name(&self.name) {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if !self.name.starts_with(plain)
+            || !self.name.ends_with(plain)
+            || !self.name.chars().all(|c| plain(c) || "._-".contains(c))
+        {
             let message = format!(
-                "workspace name {:?} is not made of a-z, 0-9 and, in between, \".\", \"_\" and \"-\"",
+                "workspace name {:?} is not of lower-case letters, digits, \".\", \"_\" and \"-\", with a letter or digit at both ends",
                 self.name
             );
             return Err(Error::invalid_workspace("name", message));
         }
         absolute("sourcePath", &self.source_path)?;
         self.validate_environment()?;
+        self.validate_secrets()?;
         self.validate_mounts()?;
         self.validate_ports()?;
         self.validate_files()?;
-        unique(self.environment.iter().map(|variable| &variable.name), |i| format!("environment[{i}].name"))?;
-        unique(self.mounts.iter().map(|mount| &mount.target), |i| format!("mounts[{i}].target"))?;
-        unique(self.secrets.iter().map(|secret| &secret.name), |i| format!("secrets[{i}].name"))?;
-        unique(self.files.iter().map(|file| &file.path), |i| format!("files[{i}].path"))?;
         for (i, feature) in self.features.iter().enumerate() {
             absolute(&format!("features[{i}].directory"), &feature.directory)?;
         }
@@ -61,7 +62,25 @@ impl Workspace {
         Ok(())
     }
 
+    fn validate_secrets(&self) -> Result<(), Error> {
+        let names = self.secrets.iter().map(|secret| secret.name.as_str()).enumerate();
+        once("secret", names.map(|(i, name)| (format!("secrets[{i}].name"), name)))?;
+        let variables = self.environment.iter().enumerate();
+        let variables =
+            variables.map(|(i, variable)| (format!("environment[{i}].name"), variable.name.as_str()));
+        let placeholders = self.secrets.iter().enumerate().flat_map(|(i, secret)| {
+            let names = secret.env_names.iter().enumerate();
+            names.map(move |(j, name)| (format!("secrets[{i}].envNames[{j}]"), name.as_str()))
+        });
+        once("environment variable", variables.chain(placeholders))
+    }
+
     fn validate_mounts(&self) -> Result<(), Error> {
+        let targets = self.mounts.iter().enumerate();
+        once(
+            "mount target",
+            targets.map(|(i, mount)| (format!("mounts[{i}].target"), mount.target.as_str())),
+        )?;
         for (i, mount) in self.mounts.iter().enumerate() {
             absolute(&format!("mounts[{i}].host"), &mount.host)?;
             let target = &mount.target;
@@ -80,7 +99,7 @@ impl Workspace {
             if port.target == 0 || port.host == Some(0) {
                 return Err(Error::invalid_workspace(format!("ports[{i}]"), "port 0 is not a port"));
             }
-            if !seen.insert((port.target, port.protocol.as_str())) {
+            if !seen.insert(port.target) {
                 let message = format!("port {} is there twice", port.target);
                 return Err(Error::invalid_workspace(format!("ports[{i}].target"), message));
             }
@@ -89,6 +108,8 @@ impl Workspace {
     }
 
     fn validate_files(&self) -> Result<(), Error> {
+        let paths = self.files.iter().enumerate();
+        once("file path", paths.map(|(i, file)| (format!("files[{i}].path"), file.path.as_str())))?;
         for (i, file) in self.files.iter().enumerate() {
             let path = &file.path;
             let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
@@ -112,6 +133,36 @@ impl Workspace {
         Ok(())
     }
 
+    /// Whether the options are those of a driver with these flags, and none that is required is missing.
+    pub fn check_options(&self, flags: &[Flag]) -> Result<(), Error> {
+        let wrong = |name: &str, message| Err(Error::invalid_workspace(format!("options.{name}"), message));
+        if let Some(name) = self.options.keys().find(|name| flags.iter().all(|flag| flag.name != **name)) {
+            return wrong(name, format!("there is no option {name:?}"));
+        }
+        if let Some(flag) = flags.iter().find(|flag| flag.required && !self.options.contains_key(&flag.name))
+        {
+            return wrong(&flag.name, format!("the option {:?} is required", flag.name));
+        }
+        Ok(())
+    }
+
+    /// Whether everything that it takes from this machine is there.
+    pub fn check_host_paths(&self) -> Result<(), Error> {
+        let mounts = self.mounts.iter().enumerate().map(|(i, m)| (format!("mounts[{i}].host"), &m.host));
+        let features = self.features.iter().enumerate();
+        let features = features.map(|(i, f)| (format!("features[{i}].directory"), &f.directory));
+        let files = self.files.iter().enumerate();
+        let files = files.filter_map(|(i, f)| Some((format!("files[{i}].source"), f.source.as_ref()?)));
+        let source = std::iter::once(("sourcePath".to_owned(), &self.source_path));
+        for (field, path) in source.chain(mounts).chain(features).chain(files) {
+            if let Err(error) = path.metadata() {
+                let message = format!("{:?} can't be used: {error}", path.display().to_string());
+                return Err(Error::invalid_workspace(field, message));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a driver of these capabilities can give all that the workspace asks for; if not, the error that
     /// says what is missing.
     pub fn check_needs(&self, capabilities: &Capabilities) -> Result<(), Error> {
@@ -124,6 +175,9 @@ impl Workspace {
         };
         need(self.mounts.is_empty() || capabilities.bind_mounts.is_some(), "mounts", "mounting host paths")?;
         need(self.ports.is_empty() || capabilities.ports.is_some(), "ports", "forwarding ports")?;
+        for (i, port) in self.ports.iter().enumerate() {
+            need(port.protocol == "tcp", &format!("ports[{i}].protocol"), "forwarding anything but TCP")?;
+        }
         need(self.features.is_empty() || capabilities.features.is_some(), "features", "installing features")?;
         need(self.secrets.is_empty() || capabilities.secrets.is_some(), "secrets", "injecting secrets")?;
         let secret_environment = self.environment.iter().any(|variable| variable.secret.is_some());
@@ -171,20 +225,12 @@ impl Instance {
     }
 }
 
-/// Whether a name matches `^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`.
-fn is_valid_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.starts_with(plain) && name.ends_with(plain) && name.chars().all(|c| plain(c) || "._-".contains(c))
-}
-
-fn unique<'a>(
-    values: impl Iterator<Item = &'a String>,
-    field: impl Fn(usize) -> String,
-) -> Result<(), Error> {
+/// Refuses what comes twice.
+fn once<'a>(what: &str, fields: impl Iterator<Item = (String, &'a str)>) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    for (i, value) in values.enumerate() {
+    for (field, value) in fields {
         if !seen.insert(value) {
-            return Err(Error::invalid_workspace(field(i), format!("{value:?} is there twice")));
+            return Err(Error::invalid_workspace(field, format!("{what} {value:?} is there twice")));
         }
     }
     Ok(())
@@ -221,14 +267,35 @@ mod tests {
     fn the_wrong_field_is_named() {
         assert_eq!(workspace(|_| ()).validate(), Ok(()));
         assert_eq!(wrong_field(|w| w.workspace_id = "A".repeat(64)), "workspaceId");
+        assert_eq!(wrong_field(|w| w.name = "App".into()), "name");
         assert_eq!(wrong_field(|w| w.name = "app-".into()), "name");
-        assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A", ""); 2]), "environment[1].name");
         assert_eq!(wrong_field(|w| w.source_path = "app".into()), "sourcePath");
+        assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A", ""); 2]), "environment[1].name");
         assert_eq!(wrong_field(|w| w.environment = vec![EnvVar::value("A=", "")]), "environment[0].name");
         assert_eq!(wrong_field(|w| w.mounts = vec![Mount::new("/x", "/a/../b", false)]), "mounts[0].target");
         assert_eq!(wrong_field(|w| w.ports = vec![Port::new(80), Port::new(80)]), "ports[1].target");
         assert_eq!(wrong_field(|w| w.files = vec![FileEntry::content("../x", "")]), "files[0].path");
         assert_eq!(wrong_field(|w| w.limits.cpus = Some(f64::NAN)), "limits.cpus");
+    }
+
+    #[test]
+    fn options_are_those_of_the_flags() {
+        let mut flags = vec![Flag::new("app-image", "The image")];
+        let given = workspace(|w| w.options = [("app-image".to_owned(), String::new())].into());
+        assert_eq!(given.check_options(&flags), Ok(()));
+        assert_eq!(given.check_options(&[]).unwrap_err().data.field_path.unwrap(), "options.app-image");
+        flags[0].required = true;
+        let error = workspace(|_| ()).check_options(&flags).unwrap_err();
+        assert_eq!(error.message, "the option \"app-image\" is required");
+    }
+
+    #[test]
+    fn what_is_not_on_this_machine_is_named() {
+        let here = workspace(|w| w.source_path = env!("CARGO_MANIFEST_DIR").into());
+        assert_eq!(here.check_host_paths(), Ok(()));
+        let mut gone = here.clone();
+        gone.mounts = vec![Mount::new(here.source_path.join("gone"), "/x", true)];
+        assert_eq!(gone.check_host_paths().unwrap_err().data.field_path.unwrap(), "mounts[0].host");
     }
 
     #[test]

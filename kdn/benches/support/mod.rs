@@ -67,3 +67,34 @@ pub(crate) fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
+
+/// Keeps this process, and those that it starts, on one processor until the result is dropped.
+#[cfg(target_os = "linux")]
+pub(crate) fn pin_to_one_processor() -> impl Drop {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    struct Unpin(CpuSet);
+
+    impl Drop for Unpin {
+        fn drop(&mut self) {
+            let _ = sched_setaffinity(None, &self.0);
+        }
+    }
+
+    let all = sched_getaffinity(None).expect("the processors of this process");
+    let first = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).expect("at least one");
+    let mut one = CpuSet::new();
+    one.set(first);
+    sched_setaffinity(None, &one).expect("a process may narrow its processors");
+    Unpin(all)
+}
+
+/// Elsewhere the scheduler decides.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin_to_one_processor() -> impl Drop {
+    struct Nothing;
+    impl Drop for Nothing {
+        fn drop(&mut self) {}
+    }
+    Nothing
+}

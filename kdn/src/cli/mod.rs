@@ -1,5 +1,7 @@
 //! The command line: from arguments to a command, and from its result to an exit code.
 
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
+
 mod args;
 mod driver_flags;
 mod root;

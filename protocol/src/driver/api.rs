@@ -12,8 +12,9 @@ type Result<T> = std::result::Result<T, Error>;
 /// A driver: a value that exists from `initialize` to the end of the session.
 ///
 /// [`serve`](super::serve) has done before it calls: methods before `initialize` and methods that
-/// [`capabilities`](Self::capabilities) does not offer are refused; a workspace that is
-/// [not valid](Workspace::validate) or [needs](Workspace::check_needs) what is not offered does not reach `create`.
+/// [`capabilities`](Self::capabilities) does not offer are refused; a workspace does not reach `create` when it is
+/// [not valid](Workspace::validate), [needs](Workspace::check_needs) what is not offered, has other
+/// [options](Workspace::check_options) than the flags, or names [paths](Workspace::check_host_paths) that are not there.
 ///
 /// Requests run side by side on one thread: what blocks for long belongs into `tokio::task::spawn_blocking`.
 pub trait Driver: Send + Sync + Sized + 'static {

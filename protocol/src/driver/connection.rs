@@ -7,13 +7,13 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind};
+use crate::{Capabilities, Error, ErrorKind};
 
 use super::{Driver, wire::Wire};
 
 pub(super) struct Connection<D> {
     pub(super) wire: Arc<Wire>,
-    /// Cancelled at the end of stdin and by SIGTERM.
+    /// Cancelled at the end of stdin, by SIGTERM, and when nobody reads stdout.
     pub(super) ended: CancellationToken,
     phase: Mutex<Phase<D>>,
     running: Mutex<HashMap<u64, CancellationToken>>,
@@ -23,43 +23,42 @@ enum Phase<D> {
     New,
     /// `initialize` is being answered.
     Opening,
-    Open(Arc<D>),
+    Open(Arc<Session<D>>),
     ShutDown,
 }
 
+/// What is between `initialize` and `shutdown`.
+pub(super) struct Session<D> {
+    pub(super) driver: D,
+    /// What `initialize` declared.
+    pub(super) offers: Capabilities,
+}
+
 impl<D: Driver> Connection<D> {
-    pub(super) fn new(wire: Wire) -> Self {
-        Self {
-            wire: Arc::new(wire),
-            ended: CancellationToken::new(),
-            phase: Mutex::new(Phase::New),
-            running: Mutex::default(),
-        }
+    pub(super) fn new(wire: Wire, ended: CancellationToken) -> Self {
+        Self { wire: Arc::new(wire), ended, phase: Mutex::new(Phase::New), running: Mutex::default() }
     }
 
-    /// The driver, between `initialize` and `shutdown`.
-    pub(super) fn driver(&self) -> Result<Arc<D>, Error> {
-        let say = |message| Err(Error::new(ErrorKind::NotInitialized, message));
+    pub(super) fn session(&self) -> Result<Arc<Session<D>>, Error> {
         match &*lock(&self.phase) {
-            Phase::Open(driver) => Ok(Arc::clone(driver)),
-            Phase::New | Phase::Opening => say("the session is not initialized"),
-            Phase::ShutDown => say("the session is shut down"),
+            Phase::Open(session) => Ok(Arc::clone(session)),
+            Phase::New | Phase::Opening => Err(not_initialized("the session is not initialized")),
+            Phase::ShutDown => Err(not_initialized("the session is shut down")),
         }
     }
 
     pub(super) fn begin_open(&self) -> Result<Opening<'_, D>, Error> {
         let mut phase = lock(&self.phase);
-        if !matches!(*phase, Phase::New) {
-            return Err(Error::new(ErrorKind::NotInitialized, "the session was initialized before"));
+        match *phase {
+            Phase::New => *phase = Phase::Opening,
+            Phase::ShutDown => return Err(not_initialized("the session is shut down")),
+            _ => return Err(not_initialized("the session is initialized already")),
         }
-        *phase = Phase::Opening;
-        Ok(Opening { connection: self })
+        Ok(Opening(self))
     }
 
-    pub(super) fn shut_down(&self) -> Result<(), Error> {
-        self.driver()?;
+    pub(super) fn shut_down(&self) {
         *lock(&self.phase) = Phase::ShutDown;
-        Ok(())
     }
 
     /// The cancellation token of a request that begins.
@@ -77,31 +76,35 @@ impl<D: Driver> Connection<D> {
         }
     }
 
+    /// Cancels a request, if the driver has declared that it can.
     pub(super) fn cancel(&self, request_id: u64) {
-        if let Some(token) = lock(&self.running).get(&request_id) {
+        let can = self.session().is_ok_and(|session| session.offers.cancellation.is_some());
+        if can && let Some(token) = lock(&self.running).get(&request_id) {
             token.cancel();
         }
     }
 }
 
-/// An `initialize` that is being answered. Unless it is done, a host may try again.
-pub(super) struct Opening<'a, D> {
-    connection: &'a Connection<D>,
-}
+/// An `initialize` under way. When it is dropped without a driver, the host may try again.
+pub(super) struct Opening<'a, D: Driver>(&'a Connection<D>);
 
-impl<D> Opening<'_, D> {
-    pub(super) fn done(self, driver: Arc<D>) {
-        *lock(&self.connection.phase) = Phase::Open(driver);
+impl<D: Driver> Opening<'_, D> {
+    pub(super) fn done(self, driver: D, offers: Capabilities) {
+        *lock(&self.0.phase) = Phase::Open(Arc::new(Session { driver, offers }));
     }
 }
 
-impl<D> Drop for Opening<'_, D> {
+impl<D: Driver> Drop for Opening<'_, D> {
     fn drop(&mut self) {
-        let mut phase = lock(&self.connection.phase);
+        let mut phase = lock(&self.0.phase);
         if matches!(*phase, Phase::Opening) {
             *phase = Phase::New;
         }
     }
+}
+
+fn not_initialized(message: &str) -> Error {
+    Error::new(ErrorKind::NotInitialized, message)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

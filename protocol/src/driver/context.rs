@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Log, Stream, method};
+use crate::{Error, Stream};
 
 use super::{step::StepReporter, wire::Wire};
 
@@ -18,8 +18,8 @@ pub struct Context {
 
 impl Context {
     pub(super) fn new(wire: Arc<Wire>, request_id: Option<u64>, cancelled: CancellationToken) -> Self {
-        let steps = Arc::new(StepReporter::new(Arc::clone(&wire), request_id));
-        Self { steps, log: LogWriter { wire, request_id }, cancelled }
+        let steps = Arc::new(StepReporter::new(wire, request_id));
+        Self { log: LogWriter(Arc::clone(&steps)), steps, cancelled }
     }
 
     /// Where the handler tells its steps.
@@ -43,24 +43,13 @@ impl Context {
     }
 }
 
-/// The largest piece of output in one notification. Escaped, it is still far below the largest frame.
-const MAX_LOG_BYTES: usize = 64 * 1024;
-
-/// Passes output of backend commands on to the host.
+/// Passes output of backend commands on to the host, until the handler has returned.
 #[derive(Debug, Clone)]
-pub struct LogWriter {
-    wire: Arc<Wire>,
-    request_id: Option<u64>,
-}
+pub struct LogWriter(Arc<StepReporter>);
 
 impl LogWriter {
-    /// Passes on what a command printed, with its newlines; in pieces when it is long.
-    pub fn write(&self, stream: Stream, text: impl AsRef<str>) {
-        let mut rest = text.as_ref();
-        while !rest.is_empty() {
-            let (piece, more) = rest.split_at(rest.floor_char_boundary(MAX_LOG_BYTES));
-            self.wire.notify(method::LOG, Log::new(self.request_id, stream, piece));
-            rest = more;
-        }
+    /// Passes on what a command printed, with its newlines.
+    pub fn write(&self, stream: Stream, text: impl Into<String>) {
+        self.0.log(stream, text.into());
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn answer<D: Driver>() -> Option<ExitCode> {
             print(io::stderr(), &format!("{program}: unknown argument {other:?}\n\n{about}"));
             Some(ExitCode::from(USAGE))
         }
-        None if !has_host() || io::stdin().is_terminal() => {
+        None if !is_started_by_a_host() || io::stdin().is_terminal() => {
             print(io::stderr(), &about);
             Some(ExitCode::from(USAGE))
         }
@@ -45,8 +45,8 @@ pub(super) fn answer<D: Driver>() -> Option<ExitCode> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "all that the driver's end reads of the environment")]
-fn has_host() -> bool {
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the environment")]
+fn is_started_by_a_host() -> bool {
     std::env::var_os(PROTOCOL_ENV).is_some()
 }
 

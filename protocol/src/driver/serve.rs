@@ -7,6 +7,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     CancelParams, Error, ErrorKind,
@@ -40,7 +41,8 @@ fn run<D: Driver>() -> io::Result<()> {
     let stdio = stdio::claim()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let connection = Arc::new(Connection::<D>::new(Wire::new(stdio.output)));
+        let ended = CancellationToken::new();
+        let connection = Arc::new(Connection::<D>::new(Wire::new(stdio.output, ended.clone()), ended));
         read(connection, reader(stdio.input)?).await
     });
     // A read of stdin, or a handler that does not end, may still hold a thread.
@@ -66,24 +68,25 @@ async fn read<D: Driver>(
     let mut buffer = vec![0; 64 * 1024];
     let terminated = terminated();
     tokio::pin!(terminated);
-    let outcome = 'session: loop {
+    let outcome = 'connected: loop {
         let read = tokio::select! {
-            read = input.read(&mut buffer) => read?,
+            read = input.read(&mut buffer) => read,
             _ = requests.join_next(), if !requests.is_empty() => continue,
             () = &mut terminated => break Ok(()),
-            () = connection.wire.closed() => break Ok(()),
+            () = connection.ended.cancelled() => break Ok(()),
         };
-        if read == 0 {
-            break Ok(());
+        match read {
+            Ok(0) => break Ok(()),
+            Ok(read) => splitter.push(&buffer[..read]),
+            Err(error) => break Err(error),
         }
-        splitter.push(&buffer[..read]);
         loop {
             match splitter.next_frame() {
                 Ok(Some(frame)) => take(&connection, frame, &mut requests),
                 Ok(None) => break,
                 Err(error) => {
-                    connection.wire.fail(None, &Error::new(ErrorKind::FrameTooLarge, error.to_string()));
-                    break 'session Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                    connection.wire.refuse(None, &Error::new(ErrorKind::FrameTooLarge, error.to_string()));
+                    break 'connected Err(io::Error::new(io::ErrorKind::InvalidData, error));
                 }
             }
         }
@@ -107,16 +110,16 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
                     (ErrorKind::InvalidRequest, format!("the frame is no request: {why}"))
                 }
             };
-            return connection.wire.fail(None, &Error::new(kind, message));
+            return connection.wire.refuse(None, &Error::new(kind, message));
         }
     };
     let id = envelope.id.filter(|id| id.get().starts_with('"') || envelope.integer_id().is_some());
-    let invalid = |message: &str| connection.wire.fail(id, &Error::new(ErrorKind::InvalidRequest, message));
+    let invalid = |message: &str| connection.wire.refuse(id, &Error::new(ErrorKind::InvalidRequest, message));
     if !envelope.is_json_rpc() {
         return invalid("the member \"jsonrpc\" is not \"2.0\"");
     }
-    let Some(name) = envelope.method_name() else {
-        return invalid("the member \"method\" is not a text");
+    let Some(name) = envelope.method() else {
+        return invalid("the member \"method\" is not a string");
     };
     if envelope.id.is_none() {
         if name == method::CANCEL_REQUEST

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Error, Step, StepEvent, method};
+use crate::{Error, Log, Step, StepEvent, Stream, method};
 
 use super::wire::Wire;
 
@@ -70,6 +70,14 @@ impl StepReporter {
     /// The open step failed.
     pub fn fail(&self, error: impl Into<String>) {
         self.send(StepEvent::Fail, &[State::Open], State::Idle, |step| step.error = Some(error.into()));
+    }
+
+    /// What a backend command printed, while the request runs.
+    pub(super) fn log(&self, stream: Stream, text: String) {
+        let state = self.lock();
+        if *state != State::Ended && self.request_id.is_some() {
+            self.wire.notify(method::LOG, Log::new(self.request_id, stream, text));
+        }
     }
 
     /// The handler has returned.

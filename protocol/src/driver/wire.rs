@@ -11,9 +11,12 @@ use std::{
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind, frame};
+use crate::{
+    Error, ErrorKind,
+    frame::{FrameTooLarge, MAX_FRAME_BYTES},
+};
 
 /// Where frames go. Writing blocks while the host does not read, which a host always does.
 #[derive(Debug)]
@@ -21,8 +24,7 @@ pub(super) struct Wire {
     out: Mutex<File>,
     /// The largest frame that the host takes.
     max: AtomicUsize,
-    /// Cancelled when nobody reads any more.
-    closed: CancellationToken,
+    ended: CancellationToken,
 }
 
 #[derive(Serialize)]
@@ -47,56 +49,51 @@ struct Failure<'a> {
 }
 
 impl Wire {
-    pub(super) fn new(out: File) -> Self {
-        let max = AtomicUsize::new(frame::MAX_FRAME_BYTES);
-        Self { out: Mutex::new(out), max, closed: CancellationToken::new() }
+    /// The wire cancels `ended` when nobody reads it any more.
+    pub(super) const fn new(out: File, ended: CancellationToken) -> Self {
+        Self { out: Mutex::new(out), max: AtomicUsize::new(MAX_FRAME_BYTES), ended }
     }
 
-    /// Keeps frames to what the host said that it takes.
+    /// From now on the host takes frames of `max` bytes.
     pub(super) fn limit(&self, max: usize) {
-        self.max.store(max.clamp(frame::MIN_LIMIT, frame::MAX_FRAME_BYTES), Ordering::Relaxed);
+        self.max.store(max, Ordering::Relaxed);
     }
 
-    /// Waits until the host has closed its end.
-    pub(super) fn closed(&self) -> WaitForCancellationFuture<'_> {
-        self.closed.cancelled()
-    }
-
-    /// A notification that is larger than a frame is dropped.
+    /// Tells the host something. What is larger than a frame is not worth the connection, and stays untold.
     pub(super) fn notify(&self, method: &str, params: impl Serialize) {
-        self.send(&Notification { jsonrpc: "2.0", method, params });
+        let _ = self.send(&Notification { jsonrpc: "2.0", method, params });
     }
 
-    /// Answers a request. A result that is larger than a frame becomes an error.
+    /// Answers a request. An answer that is larger than a frame becomes an error.
     pub(super) fn respond(&self, id: &RawValue, outcome: &Result<Box<RawValue>, Error>) {
-        match outcome {
-            Ok(result) if self.send(&Success { jsonrpc: "2.0", id, result }) => {}
-            Ok(result) => {
-                let message = format!("the answer is {} bytes, more than the host takes", result.get().len());
-                self.fail(Some(id), &Error::new(ErrorKind::FrameTooLarge, message));
-            }
-            Err(error) => self.fail(Some(id), error),
+        let sent = match outcome {
+            Ok(result) => self.send(&Success { jsonrpc: "2.0", id, result }),
+            Err(error) => self.send(&Failure { jsonrpc: "2.0", id: Some(id), error }),
+        };
+        if let Err(FrameTooLarge { max }) = sent {
+            let error = Error::new(
+                ErrorKind::FrameTooLarge,
+                format!("the answer is larger than a frame of {max} bytes"),
+            );
+            let _ = self.send(&Failure { jsonrpc: "2.0", id: Some(id), error: &error });
         }
     }
 
     /// Answers what is no request with an error; without an id when it has none that can be used.
-    pub(super) fn fail(&self, id: Option<&RawValue>, error: &Error) {
-        if !self.send(&Failure { jsonrpc: "2.0", id, error }) {
-            let error = Error::new(error.kind(), "the error is larger than the host takes");
-            self.send(&Failure { jsonrpc: "2.0", id, error: &error });
-        }
+    pub(super) fn refuse(&self, id: Option<&RawValue>, error: &Error) {
+        let _ = self.send(&Failure { jsonrpc: "2.0", id, error });
     }
 
-    /// Whether the frame is not too large.
-    fn send(&self, frame: &impl Serialize) -> bool {
+    fn send(&self, frame: &impl Serialize) -> Result<(), FrameTooLarge> {
+        let max = self.max.load(Ordering::Relaxed);
         let mut bytes = match serde_json::to_vec(frame) {
-            Ok(bytes) if bytes.len() <= self.max.load(Ordering::Relaxed) => bytes,
-            _ => return false,
+            Ok(bytes) if bytes.len() <= max => bytes,
+            _ => return Err(FrameTooLarge { max }),
         };
         bytes.push(b'\n');
         if self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes).is_err() {
-            self.closed.cancel();
+            self.ended.cancel();
         }
-        true
+        Ok(())
     }
 }

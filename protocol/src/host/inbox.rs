@@ -157,10 +157,10 @@ fn judge(line: &[u8], inflight: &Inflight) -> Verdict {
     if !envelope.is_json_rpc() {
         return Verdict::Stray;
     }
-    match (envelope.method_name(), envelope.id) {
+    match (envelope.method(), envelope.id) {
         (Some(name), None) => notification(&name, envelope.params, inflight),
         (Some(name), Some(id)) => Verdict::Reply(refuse(&name, id)),
-        (None, _) if envelope.method.is_some() => Verdict::Stray,
+        (None, _) if envelope.has_method() => Verdict::Stray,
         (None, _) => match envelope.integer_id().filter(|id| inflight.events(*id).is_some()) {
             Some(id) => Verdict::Response(response(id, &envelope)),
             None => Verdict::Stray,
