@@ -1,5 +1,4 @@
 //! The tree of commands.
-#![expect(clippy::doc_markdown, reason = "these are the texts of the help")]
 
 use std::path::PathBuf;
 

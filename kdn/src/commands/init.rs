@@ -1,5 +1,4 @@
 //! `kdn init`
-#![expect(clippy::doc_markdown, reason = "these are the texts of the help")]
 
 use std::{fmt::Write as _, path::PathBuf};
 
