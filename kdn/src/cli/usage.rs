@@ -123,14 +123,12 @@ impl Place {
         let takes = |is: &dyn Fn(&clap::Arg) -> bool| {
             self.command.get_arguments().any(|arg| is(arg) && arg.get_action().takes_values())
         };
-        match flag.strip_prefix("--") {
-            Some(long) => takes(&|arg| arg.get_long() == Some(long)),
-            // In `-vr`, the first that takes a value is the last.
-            None => {
-                let mut shorts = flag.chars().skip(1);
-                shorts.any(|short| takes(&|arg| arg.get_short() == Some(short))) && shorts.next().is_none()
-            }
+        if let Some(long) = flag.strip_prefix("--") {
+            return takes(&|arg| arg.get_long() == Some(long));
         }
+        // In `-vr`, the first that takes a value is the last.
+        let mut shorts = flag.chars().skip(1);
+        shorts.any(|short| takes(&|arg| arg.get_short() == Some(short))) && shorts.next().is_none()
     }
 
     /// What is wrong with the number of arguments.

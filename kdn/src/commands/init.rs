@@ -1,6 +1,6 @@
 //! `kdn init`
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use kdn_protocol::{
     Empty, Readiness,
@@ -115,8 +115,12 @@ async fn choose(
     context: &Context,
     manager: &Manager,
 ) -> Result<(Session, String), CommandError> {
-    let chosen = args.runtime.clone().or_else(|| context.env.default_runtime.clone());
-    let agent = args.agent.clone().or_else(|| context.env.default_agent.clone());
+    // An empty value counts as not given, as scripts pass on variables that may not be set.
+    let given = |flag: &Option<String>, default: &Option<String>| {
+        flag.clone().filter(|value| !value.is_empty()).or_else(|| default.clone())
+    };
+    let chosen = given(&args.runtime, &context.env.default_runtime);
+    let agent = given(&args.agent, &context.env.default_agent);
     let session = match chosen {
         Some(kind) => manager.open(&manager.catalog.find(&kind)?).await?,
         None => default_runtime(manager).await?,
@@ -179,6 +183,9 @@ fn describe(record: &Record) -> String {
     lines.push(("Sources directory", record.paths.source.display().to_string()));
     lines.push(("Configuration directory", record.paths.configuration.display().to_string()));
     lines.push(("State", record.runtime.state.to_string()));
-    let lines: String = lines.into_iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
-    format!("Registered workspace:\n{lines}")
+    let mut text = "Registered workspace:\n".to_owned();
+    for (name, value) in lines {
+        let _ = writeln!(text, "  {name}: {value}");
+    }
+    text
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
         .store
         .read()
         .map_err(|error| CommandError::from(error).context("failed to list instances"))?;
-    let refresh = !args.no_refresh && !(args.quiet && !args.output.is_json());
+    let refresh = !args.no_refresh && (args.output.is_json() || !args.quiet);
     let (mut live, warnings) = if refresh {
         manager.refresh(records).await
     } else {
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
     }
     sort(&mut live);
     stream::stdout(&match (args.quiet, live.is_empty()) {
-        (true, _) => live.iter().map(|live| format!("{}\n", live.record.id)).collect(),
+        (true, _) => live.iter().flat_map(|live| [live.record.id.as_str(), "\n"]).collect(),
         (false, true) => "No workspaces registered\n".to_owned(),
         (false, false) => table(&live, refresh, context),
     })?;

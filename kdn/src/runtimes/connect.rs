@@ -36,7 +36,7 @@ impl Host {
     fn launch(&self, driver: &Driver) -> Launch {
         let host = HostInfo::this_process("kdn", crate::VERSION);
         let mut launch = Launch::new(&driver.kind, &driver.path, host);
-        launch.stderr = self.stderr.clone();
+        launch.stderr.clone_from(&self.stderr);
         launch
     }
 }

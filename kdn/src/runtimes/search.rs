@@ -175,7 +175,8 @@ fn refusal(path: &Path, _trusted: bool) -> Option<Why> {
     (!path.is_file()).then_some(Why::NotExecutable)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 

@@ -90,15 +90,10 @@ impl Manager {
         let instance = if self.host.interrupts.count() > 0 {
             // The cancellation came too late; the user still does not want it.
             Err(CommandError::interrupted())
+        } else if instance.workspace_id != workspace.workspace_id {
+            Err(CommandError::new(format!("runtime {driver:?} returned an instance of another workspace")))
         } else {
-            checked(&driver, instance).and_then(|instance| {
-                match instance.workspace_id == workspace.workspace_id {
-                    true => Ok(instance),
-                    false => Err(CommandError::new(format!(
-                        "runtime {driver:?} returned an instance of another workspace"
-                    ))),
-                }
-            })
+            checked(&driver, instance)
         };
         match instance {
             Ok(instance) => record.update(instance),

@@ -53,13 +53,11 @@ impl Manager {
         };
         // Another kdn may have changed it, or removed it, while this one waited.
         let records = self.store.read()?;
-        match records.into_iter().find(|record| record.id == id) {
-            Some(record) => Ok(Owned { record, lock }),
-            None => {
-                lock.remove()?;
-                Err(super::Error::NotFound(wanted.to_owned()).into())
-            }
-        }
+        let Some(record) = records.into_iter().find(|record| record.id == id) else {
+            lock.remove()?;
+            return Err(super::Error::NotFound(wanted.to_owned()).into());
+        };
+        Ok(Owned { record, lock })
     }
 
     /// Opens a session with the driver of a workspace.

@@ -11,6 +11,7 @@ manifest() {
 answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
 refuse() { printf '{"jsonrpc":"2.0","id":%s,"error":%s}\n' "$id" "$1"; }
 step() { printf '{"jsonrpc":"2.0","method":"$/step","params":{"requestId":%s,%s}}\n' "$id" "$1"; }
+log() { printf '{"jsonrpc":"2.0","method":"$/log","params":{"requestId":%s,%s}}\n' "$id" "$1"; }
 instance() {
     printf '{"id":"%s","workspaceId":"%s","name":"app","state":"%s"}' "${2:-bad-1}" "${3:-$(cat "$dir/id")}" "${1:-stopped}"
 }
@@ -42,6 +43,18 @@ while IFS= read -r line; do
     climbing:create) member workspaceId >"$dir/id"; answer "$(instance stopped ../../etc)" ;;
     stranger:create) answer "$(instance stopped bad-1 0000)" ;;
     deaf:create) step '"event":"start","inProgress":"Working","completed":"Worked"'; while :; do hang; done ;;
+    noisy:create)
+        printf 'warning: \033[31mslow\n' >&2
+        step '"event":"start","inProgress":"Pulling","completed":"Pulled"'
+        log '"stream":"stdout","text":"layer 1\nlayer 2\n"'
+        member workspaceId >"$dir/id"
+        answer "$(instance)" ;;
+    quitter:initialize) dir=$(member storageDir) && mkdir -p "$dir" &&
+        answer "{\"protocolVersion\":1,\"manifest\":$(manifest | sed 's/"cancellation":{},//')}" ;;
+    quitter:create)
+        member workspaceId >"$dir/id"
+        step '"event":"start","inProgress":"Working","completed":"Worked"'
+        read -r line; exit 1 ;;
     mute-list:list) hang ;;
     relative:terminal) answer '{"program":"sh","args":["-c","exit 9"]}' ;;
     malformed:info) answer '{"id":1}' ;;

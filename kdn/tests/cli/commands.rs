@@ -105,7 +105,7 @@ fn init_without_what_it_needs() {
     Error: runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable
     'kdn runtime list' shows the runtimes that are there
     ");
-    assert_snapshot!(env.run(&["init", "-r", "fake"]), @r"
+    assert_snapshot!(env.run(&["init", "-r", "fake", "-a", ""]), @r"
     exit code 1
     --- stderr
     Error: agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable
@@ -406,6 +406,51 @@ fn info_and_runtime_list() {
 }
 
 #[test]
+fn runtime_list_tells_what_is_not_used() {
+    let env = Env::with_drivers(&[]).with_bad("good");
+    let second = env.root().join("second");
+    std::fs::create_dir(&second).unwrap();
+    for name in ["kdn-runtime-bad", "kdn-runtime-broken"] {
+        std::fs::write(second.join(name), "").unwrap();
+    }
+    let env = env.set("PATH", second);
+    assert_snapshot!(env.run(&["runtime", "list", "--all", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "items": [
+        {
+          "description": "Misbehaves",
+          "local": true,
+          "name": "bad",
+          "path": "[ROOT]/bin/kdn-runtime-bad"
+        },
+        {
+          "description": "",
+          "local": true,
+          "name": "bad",
+          "path": "[ROOT]/second/kdn-runtime-bad",
+          "unused": "not executable"
+        },
+        {
+          "description": "",
+          "local": true,
+          "name": "broken",
+          "path": "[ROOT]/second/kdn-runtime-broken",
+          "unused": "not executable"
+        }
+      ]
+    }
+    "#);
+    assert_snapshot!(env.run(&["init", "-r", "broken", "-a", "claude"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to get runtime: runtime not found: broken
+    [ROOT]/second/kdn-runtime-broken was not used: not executable
+    ");
+}
+
+#[test]
 fn aliases_do_the_same() {
     let env = with_app();
     for [alias, name] in [
@@ -472,10 +517,21 @@ fn progress() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let env = with_app();
-    let mut command = env.command(&["list"]);
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut child = command.stdout(writer).spawn().unwrap();
-    let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
-    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+    for args in [&["list"][..], &["list", "-o", "json"], &["start", "app"], &["--help"], &["init", "--help"]]
+    {
+        let mut command = env.command(args);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("Error"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_result_that_can_not_be_written_is_an_error() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let output = with_app().command(&["list"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("No space left on device"));
 }

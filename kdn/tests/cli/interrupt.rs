@@ -14,7 +14,7 @@ fn slow_init(env: &Env, delay: &str) -> Running {
 
 /// What is left of workspaces and their instances.
 fn remains(env: &Env) -> Vec<String> {
-    let mut remains = env.tree(&env.storage());
+    let mut remains = Env::tree(&env.storage());
     let fake = env.storage().join("runtimes/fake/instances.json");
     if fs::read_to_string(fake).is_ok_and(|json| json.contains("workspaceId")) {
         remains.push("an instance".to_owned());
@@ -36,19 +36,21 @@ fn remains(env: &Env) -> Vec<String> {
 
 #[test]
 fn an_interrupted_init_leaves_nothing() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        for step in ["Writing files", "Creating instance"] {
-            let env = Env::new();
-            // As long as a test may take for the step that is waited for, short for the one before.
-            let delay = if step == "Writing files" { "60000" } else { "400" };
-            let mut init = slow_init(&env, delay);
-            init.expect(step).signal(signal);
-            let run = init.finish();
-            assert_eq!((run.code, run.stdout.as_str()), (Some(130), ""), "{run}");
-            assert!(run.stderr.ends_with("\nError: interrupted\n"), "{run}");
-            assert_eq!(remains(&env), [""; 0]);
-            env.assert_no_processes();
-        }
+    // The delay is longer than any test may take for the step that is waited for, where it is the first.
+    for (signal, step, delay) in [
+        (Signal::INT, "Writing files", "60000"),
+        (Signal::TERM, "Writing files", "60000"),
+        (Signal::HUP, "Writing files", "60000"),
+        (Signal::INT, "Creating instance", "1500"),
+    ] {
+        let env = Env::new();
+        let mut init = slow_init(&env, delay);
+        init.expect(step).signal(signal);
+        let run = init.finish();
+        assert_eq!((run.code, run.stdout.as_str()), (Some(130), ""), "{run}");
+        assert!(run.stderr.ends_with("\nError: interrupted\n"), "{run}");
+        assert_eq!(remains(&env), [""; 0]);
+        env.assert_no_processes();
     }
 }
 
@@ -85,7 +87,7 @@ fn an_interrupted_init_with_json() {
 #[test]
 fn an_interrupted_start_leaves_it_stopped() {
     let env = Env::new();
-    let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", "400"]);
+    let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", "1500"]);
     init.expect("Applying network policy").signal(Signal::INT);
     assert_snapshot!(init.finish(), @r"
     exit code 130
@@ -107,7 +109,7 @@ fn an_interrupted_start_leaves_it_stopped() {
 fn what_a_killed_init_left_goes_with_the_next_change() {
     for step in ["Writing files", "Creating instance"] {
         let env = Env::new();
-        let mut init = slow_init(&env, "300");
+        let mut init = slow_init(&env, "1500");
         init.expect(step).signal(Signal::KILL);
         init.finish();
         clean_up(&env);
@@ -117,7 +119,7 @@ fn what_a_killed_init_left_goes_with_the_next_change() {
 #[test]
 fn an_instance_of_which_a_killed_init_never_heard_goes_too() {
     let env = Env::new();
-    let mut init = slow_init(&env, "300");
+    let mut init = slow_init(&env, "1500");
     init.expect("Creating instance").signal(Signal::STOP);
     wait_until("the instance is made", || remains(&env).contains(&"an instance".to_owned()).then_some(()));
     init.signal(Signal::KILL);
@@ -128,6 +130,8 @@ fn an_instance_of_which_a_killed_init_never_heard_goes_too() {
 
 /// A command that changes something, if only it could, cleans up; one that reads does not.
 fn clean_up(env: &Env) {
+    // The driver has noticed by itself, and rolled back what it had not finished.
+    env.assert_no_processes();
     let before = remains(env);
     assert!(before.iter().any(|name| name.starts_with("pending/")), "{before:?}");
     assert_eq!(env.list().len(), 0);
@@ -158,7 +162,27 @@ fn what_can_not_be_cleaned_up_now_is_left_for_later() {
     ");
     fs::rename(&aside, &driver).unwrap();
     env.ok(&["stop", "app"]);
-    assert_eq!(env.tree(&env.storage().join("pending")), [""; 0]);
+    assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
+}
+
+/// The driver takes no cancellation. It ends with its stdin as it must, but does not take back what it has done.
+#[test]
+fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
+    let env = Env::with_drivers(&[]).with_bad("quitter");
+    let mut init = env.start(&["init", "-r", "bad", "-a", "claude", "--progress", "plain"]);
+    init.expect("Working");
+    assert_eq!(Env::tree(&env.storage().join("runtimes/bad")), ["id"]);
+    init.signal(Signal::INT);
+    assert_snapshot!(init.finish(), @r"
+    exit code 130
+    --- stderr
+    Working
+    Error: interrupted
+    ");
+    env.assert_no_processes();
+    for folder in ["runtimes/bad", "pending", "locks"] {
+        assert_eq!(Env::tree(&env.storage().join(folder)), [""; 0], "{folder}");
+    }
 }
 
 /// The driver neither listens nor goes by itself: the second interrupt asks it to go, the third makes it.
@@ -167,8 +191,8 @@ fn a_third_interrupt_ends_a_deaf_driver() {
     let env = Env::with_drivers(&[]).with_bad("deaf");
     let mut init = env.start(&["init", "-r", "bad", "-a", "claude", "--progress", "plain"]);
     init.expect("Working").signal(Signal::INT);
-    // Signals that come at once are one; a driver that does not answer leaves nothing else to wait for.
-    for _ in 0..2 {
+    // Signals that come at once are one, so this may take some more.
+    while init.goes_on() {
         std::thread::sleep(std::time::Duration::from_millis(200));
         init.signal(Signal::INT);
     }
@@ -180,10 +204,10 @@ fn a_third_interrupt_ends_a_deaf_driver() {
     What was created so far could not be removed yet (its driver was ended); the next command that changes something tries again
     ");
     env.assert_no_processes();
-    assert_eq!(env.tree(&env.storage().join("pending")).len(), 1);
+    assert_eq!(Env::tree(&env.storage().join("pending")).len(), 1);
     let env = env.set("BAD", "good");
     env.run(&["stop", "nope"]);
-    assert_eq!(env.tree(&env.storage().join("pending")), [""; 0]);
+    assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
 #[test]

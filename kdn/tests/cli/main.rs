@@ -9,5 +9,6 @@ mod bad;
 mod commands;
 mod help;
 mod interrupt;
+mod session;
 mod state;
 mod usage;

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Env, wait_until};
+use crate::support::Env;
 
 const INIT: [&str; 7] = ["init", "-r", "fake", "-a", "claude", "-p", "demo"];
 
@@ -94,7 +94,7 @@ fn an_instance_that_is_gone() {
     --- stdout
     [ID]
     ");
-    assert_eq!(env.tree(&env.storage().join("locks")), [""; 0]);
+    assert_eq!(Env::tree(&env.storage().join("locks")), [""; 0]);
 }
 
 #[test]
@@ -236,17 +236,17 @@ fn reading_creates_nothing() {
             assert_ne!(env.run(&line.split(' ').collect::<Vec<_>>()).code, Some(0), "{line}");
         }
     };
-    let before = env.tree(env.root());
+    let before = Env::tree(env.root());
     read();
-    assert_eq!(env.tree(env.root()), before);
+    assert_eq!(Env::tree(env.root()), before);
 
     // Where there is a storage folder, what drivers say of themselves is kept in it, and nothing else.
     env.ok(&INIT);
-    let mut before = env.tree(env.root());
+    let mut before = Env::tree(env.root());
     read();
     before.extend(["home/.kdn/cache", "home/.kdn/cache/drivers.json"].map(str::to_owned));
     before.sort();
-    assert_eq!(env.tree(env.root()), before);
+    assert_eq!(Env::tree(env.root()), before);
 }
 
 #[test]
@@ -262,26 +262,20 @@ fn many_at_once_get_names_of_their_own() {
     assert_eq!((list.len(), names.len()), (20, 20));
     assert!(names.contains("app") && names.contains("app-20"));
     assert!(list.iter().all(|workspace| workspace["state"] == "stopped"), "each has its instance");
-    assert_eq!(env.tree(&env.storage().join("pending")), [""; 0]);
+    assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
 #[test]
 fn two_that_change_one_workspace_wait_for_each_other() {
     let env = Env::new();
-    env.ok(&[&INIT[..], &["--fake-step-delay", "300"]].concat());
+    env.ok(&[&INIT[..], &["--fake-step-delay", "700"]].concat());
     let mut start = env.start(&["start", "app"]);
-    start.expect("Applying network policy");
+    start.expect("Applying network policy").signal(Signal::STOP);
     let mut stop = env.start(&["stop", "app", "--progress", "none"]);
     stop.expect("Waiting for another kdn to finish with app");
-    assert_eq!(start.finish().code, Some(0));
-    assert_eq!(stop.finish().code, Some(0));
-    assert_eq!(env.list()[0]["state"], "stopped");
 
     // Others do not wait, and who waits can give up.
-    env.ok(&[&INIT[..], &["-n", "other"]].concat());
-    let mut start = env.start(&["start", "app"]);
-    start.expect("Applying network policy");
-    env.ok(&["start", "other"]);
+    env.ok(&[&INIT[..], &["-n", "other", "--start"]].concat());
     let mut remove = env.start(&["remove", "app", "--force"]);
     remove.expect("Waiting for another kdn to finish with app").signal(Signal::INT);
     assert_snapshot!(remove.finish(), @r"
@@ -290,8 +284,10 @@ fn two_that_change_one_workspace_wait_for_each_other() {
     Waiting for another kdn to finish with app
     Error: interrupted
     ");
+
+    start.signal(Signal::CONT);
     assert_eq!(start.finish().code, Some(0));
-    wait_until("both run", || {
-        env.list().iter().all(|workspace| workspace["state"] == "running").then_some(())
-    });
+    assert_eq!(stop.finish().code, Some(0));
+    let states: Vec<_> = env.list().iter().map(|workspace| workspace["state"].clone()).collect();
+    assert_eq!(states, ["stopped", "running"]);
 }

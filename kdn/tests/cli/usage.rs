@@ -1,5 +1,7 @@
 //! Wrong usage: one line that says what is wrong, a hint, exit code 2.
 
+use std::fmt::Write as _;
+
 use insta::assert_snapshot;
 
 use crate::support::Env;
@@ -29,7 +31,7 @@ fn wrong_usage() {
     ] {
         let run = env.run(&line.split(' ').collect::<Vec<_>>());
         assert_eq!(run.code, Some(2), "{line}: {run}");
-        all += &format!("$ kdn {line}\n{}{}\n", run.stdout, run.stderr);
+        let _ = writeln!(all, "$ kdn {line}\n{}{}", run.stdout, run.stderr);
     }
     assert_snapshot!(all, @r#"
     $ kdn nope
@@ -135,7 +137,7 @@ fn with_json_the_error_is_the_document() {
     assert_snapshot!(env.run(&["start", "--", "a", "-o", "json"]), @r"
     exit code 2
     --- stderr
-    Error: unknown shorthand flag: 'o' in -o
+    Error: accepts 1 arg(s), received 3
     Run 'kdn start --help' for its usage
     ");
 }

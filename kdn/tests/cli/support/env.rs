@@ -132,8 +132,8 @@ impl Env {
         Running::new(self.command(args), &self.root)
     }
 
-    /// All files and folders below a folder, apart from lock files that always stay.
-    pub(crate) fn tree(&self, folder: &Path) -> Vec<String> {
+    /// All files and folders below a folder.
+    pub(crate) fn tree(folder: &Path) -> Vec<String> {
         fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
             for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();

@@ -2,10 +2,12 @@
 
 mod env;
 mod locate;
+mod pty;
 mod run;
 
 pub(crate) use env::Env;
-pub(crate) use locate::skip_unless;
+pub(crate) use locate::{skip, skip_unless};
+pub(crate) use pty::Pty;
 pub(crate) use run::{Run, Running};
 
 use std::{

@@ -100,6 +100,10 @@ impl Running {
         self
     }
 
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end; stderr is all of it.
     pub(crate) fn finish(mut self) -> Run {
         std::io::Read::read_to_string(&mut self.stderr, &mut self.seen).unwrap();
