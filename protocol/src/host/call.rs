@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Error, ErrorData, ErrorKind, Method, frame::MAX_FRAME_BYTES};
+use crate::{Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
     Deadline, HostError,
@@ -41,7 +41,7 @@ pub(super) async fn call<M: Method>(
     let driver = || connection.driver.clone();
     let malformed = |reason: String| HostError::Malformed { driver: driver(), method, reason };
     let params =
-        to_raw_value(params).map_err(|error| malformed(format!("the params can't be written: {error}")))?;
+        to_raw_value(params).map_err(|source| HostError::Unwritable { driver: driver(), method, source })?;
     let size = params.get().len() + ENVELOPE;
     if size > MAX_FRAME_BYTES {
         return Err(HostError::RequestTooLarge { driver: driver(), method, size, max: MAX_FRAME_BYTES });
@@ -60,10 +60,9 @@ pub(super) async fn call<M: Method>(
     let mut interrupts = connection.interrupts().clone();
     let answer = loop {
         tokio::select! {
-            Some(event) = queue.recv() => {
-                clock.touch();
-                observer(event);
-            }
+            // The request first, so that it is on its way before it can be cancelled; the events last, so that a
+            // flood of them keeps nothing from its turn.
+            biased;
             answer = &mut request => break answer,
             number = interrupts.next() => {
                 *connection.interrupts() = interrupts.clone();
@@ -82,6 +81,10 @@ pub(super) async fn call<M: Method>(
                 }
                 unanswered.cancel(&mut clock).await;
             }
+            Some(event) = queue.recv() => {
+                clock.touch();
+                observer(event);
+            }
         }
     };
     // The reader hands out events before the response that follows them, so what came before it is in the queue now.
@@ -97,8 +100,11 @@ pub(super) async fn call<M: Method>(
             if let Some(reason) = error.message().strip_prefix(MALFORMED) {
                 return Err(malformed(reason.into()));
             }
-            let error = Box::new(refusal(error.code(), error.message(), error.data()));
-            Err(HostError::Refused { driver: driver(), method, error })
+            Err(HostError::Refused {
+                driver: driver(),
+                method,
+                error: Box::new(refusal(error.code(), error.message(), error.data())),
+            })
         }
         Err(_) => {
             Err(HostError::Ended { driver: driver(), method, ending: Box::new(connection.ending().await) })
@@ -106,13 +112,14 @@ pub(super) async fn call<M: Method>(
     }
 }
 
+/// The driver's error, as the reader put it together.
 fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
-    let data = data.and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
-    let data = data.unwrap_or_else(|| {
-        let by_code = ErrorKind::ALL.iter().find(|kind| kind.code() == code && code < 0);
-        ErrorData { kind: by_code.copied().unwrap_or_default(), ..ErrorData::default() }
-    });
-    Error { code, message: message.into(), data: Box::new(data) }
+    let mut refusal = Error::internal(message);
+    refusal.code = code;
+    if let Some(data) = data.and_then(|data| serde_json::from_str(data.get()).ok()) {
+        refusal.data = data;
+    }
+    refusal
 }
 
 /// When to lose patience.

@@ -124,7 +124,9 @@ impl Process {
         }
         self.signal(Signal::Kill);
         self.group = None;
-        let _ = timeout(STDERR_REST, &mut self.stderr_reader).await;
+        if !self.stderr_reader.is_finished() {
+            let _ = timeout(STDERR_REST, &mut self.stderr_reader).await;
+        }
         (status.ok().and_then(Result::ok), forced)
     }
 
