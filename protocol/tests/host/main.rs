@@ -118,11 +118,15 @@ fn processes(mark: &str) -> Vec<String> {
     lines.filter(|line| line.contains(mark)).collect()
 }
 
-/// A killed process takes a moment to go.
-fn assert_gone(mark: &str) {
+/// Waits until a test has as many processes as that; one that is started or killed takes a moment.
+fn await_processes(mark: &str, count: std::ops::RangeInclusive<usize>) {
     let started = Instant::now();
-    while !processes(mark).is_empty() {
-        assert!(started.elapsed() < PATIENCE, "left: {:?}", processes(mark));
+    while !count.contains(&processes(mark).len()) {
+        assert!(started.elapsed() < PATIENCE, "not {count:?}: {:?}", processes(mark));
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+fn assert_gone(mark: &str) {
+    await_processes(mark, 0..=0);
 }
