@@ -2,9 +2,23 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+
+/// Makes a path absolute, and takes `.`, `..` and a slash at its end out of it, without a look at the disk: `..` after
+/// a symbolic link leads back to where the link is. An empty path is the current folder.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let mut clean = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    Ok(clean)
+}
 
 /// Replaces a file at once: a reader, also one after a crash or a power cut, sees the old content or the new.
 ///
@@ -104,6 +118,17 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn an_absolute_path_is_clean() {
+        let clean = |path: &str| absolute(Path::new(path)).unwrap().into_os_string().into_string().unwrap();
+        assert_eq!(clean("/a/./b/"), "/a/b");
+        assert_eq!(clean("/a/../../b/.."), "/");
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute(Path::new("")).unwrap(), here);
+        assert_eq!(absolute(Path::new("../x")).unwrap(), here.parent().unwrap().join("x"));
+    }
 
     #[test]
     fn replaces_the_content() {

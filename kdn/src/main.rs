@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The executable `kdn`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kdn::cli::main()
+}

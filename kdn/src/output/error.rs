@@ -9,11 +9,19 @@ use serde::Serialize;
 use super::{json, text};
 use crate::workspaces;
 
+/// Exit code of a command that the user wanted no more of.
+pub const INTERRUPTED: u8 = 130;
+
 /// An error that may know what the user can do about it.
 pub trait Advice: Error {
-    /// What to do, as a sentence without a full stop.
-    fn hint(&self) -> Option<String> {
-        None
+    /// What to do, each a sentence without a full stop.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// With which code kdn ends because of it.
+    fn exit_code(&self) -> u8 {
+        1
     }
 }
 
@@ -24,12 +32,13 @@ pub trait Advice: Error {
 pub struct CommandError {
     message: String,
     hints: Vec<String>,
+    exit_code: u8,
 }
 
 impl CommandError {
     /// An error without hints.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new() }
+        Self { message: message.into(), hints: Vec::new(), exit_code: 1 }
     }
 
     /// Adds a hint.
@@ -37,6 +46,18 @@ impl CommandError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Ends kdn with this code; 1 unless it is said.
+    #[must_use]
+    pub fn with_exit_code(mut self, exit_code: u8) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    /// The user wanted no more of it.
+    pub fn interrupted() -> Self {
+        Self::new("interrupted").with_exit_code(INTERRUPTED)
     }
 
     /// Says what was tried: `failed to start: no such runtime`.
@@ -56,11 +77,16 @@ impl CommandError {
         &self.hints
     }
 
-    /// For stderr: `Error: ...`, and a line `Hint: ...` for each hint.
+    /// With which code kdn ends.
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    /// For stderr: `Error: ...`, and a line for each hint.
     pub fn to_text(&self) -> String {
         let mut out = format!("Error: {}\n", text::lines(&self.message));
         for hint in &self.hints {
-            let _ = writeln!(out, "Hint: {}", text::lines(hint));
+            let _ = writeln!(out, "{}", text::lines(hint));
         }
         out
     }
@@ -87,7 +113,7 @@ impl Error for CommandError {}
 
 impl<E: Advice> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self { message: chain(&error), hints: error.hint().into_iter().collect() }
+        Self { message: chain(&error), hints: error.hints(), exit_code: error.exit_code() }
     }
 }
 
@@ -108,17 +134,17 @@ fn chain(error: &dyn Error) -> String {
 impl Advice for std::io::Error {}
 
 impl Advice for workspaces::Error {
-    fn hint(&self) -> Option<String> {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NotFound(_) => "Use 'workspace list' to see available workspaces".to_owned(),
-            Self::Ambiguous { .. } => "give the name, or more characters of the id".to_owned(),
+            Self::Ambiguous { .. } => "Give the name, or more characters of the id".to_owned(),
             Self::Parse { path, .. } | Self::InvalidRecord { path, .. } => {
-                format!("correct {0}, or move it away to start with an empty list", path.display())
+                format!("Correct {0}, or move it away to start with an empty list", path.display())
             }
-            Self::InUse(_) => "wait until the other command has ended".to_owned(),
-            _ => return None,
+            Self::InUse(_) => "Wait until the other command has ended".to_owned(),
+            _ => return Vec::new(),
         };
-        Some(hint)
+        vec![hint]
     }
 }
 
@@ -139,7 +165,7 @@ mod tests {
         let error = CommandError::from(workspaces::Error::NotFound("app\u{1b}[2J".to_owned()));
         insta::assert_snapshot!(error.to_text(), @r"
         Error: workspace not found: app\u{1b}[2J
-        Hint: Use 'workspace list' to see available workspaces
+        Use 'workspace list' to see available workspaces
         ");
         insta::assert_snapshot!(error.to_json(), @r#"
         {

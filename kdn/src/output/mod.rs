@@ -8,4 +8,4 @@ pub mod table;
 pub mod text;
 pub mod time;
 
-pub use error::{Advice, CommandError};
+pub use error::{Advice, CommandError, INTERRUPTED};

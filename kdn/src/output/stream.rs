@@ -4,6 +4,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use super::text;
+
 /// Prints a result. A reader that has gone away, as `head` does, is no error.
 pub fn stdout(text: &str) -> io::Result<()> {
     quiet_when_closed(write(&mut anstream::stdout().lock(), text))
@@ -12,6 +14,11 @@ pub fn stdout(text: &str) -> io::Result<()> {
 /// Prints a message. There is nowhere to tell of a failure.
 pub fn stderr(text: &str) {
     let _ = write(&mut anstream::stderr().lock(), text);
+}
+
+/// Says something beside the result, on stderr. The text may come from a driver.
+pub fn note(message: &str) {
+    stderr(&format!("{}\n", text::lines(message)));
 }
 
 fn write(stream: &mut impl Write, text: &str) -> io::Result<()> {

@@ -1,17 +1,27 @@
-//! Workspaces as kdn remembers them: records, names, reservations and locks.
+//! Workspaces: how kdn remembers them, and what it does with them through their drivers.
 
+mod create;
 mod error;
 pub mod id;
+mod lifecycle;
+mod live;
 mod lock;
 mod lookup;
+mod manager;
 pub mod name;
 mod pending;
 mod record;
+mod recover;
 mod store;
+mod terminal;
 
+pub use create::New;
 pub use error::{Error, Result};
+pub use live::Live;
 pub use lock::WorkspaceLock;
 pub use lookup::find;
+pub use manager::Manager;
 pub use pending::{Pending, Reservation};
-pub use record::{Forward, Paths, Record, Runtime, State};
+pub use record::{Paths, Record, Runtime};
 pub use store::Store;
+pub use terminal::Entry;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use kdn_protocol::{Forward, Instance, State};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -69,33 +70,6 @@ pub struct Runtime {
     pub unknown: Map<String, Value>,
 }
 
-/// What an instance is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum State {
-    /// It runs.
-    Running,
-    /// It exists and does not run.
-    Stopped,
-    /// It is broken.
-    Error,
-    /// Nobody can tell.
-    Unknown,
-    /// A word of another version.
-    Other(String),
-}
-
-/// A port of the host that leads into a workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forward {
-    /// The address on the host.
-    pub bind: String,
-    /// The port on the host.
-    pub port: u16,
-    /// The port in the workspace.
-    pub target: u16,
-}
-
 impl Record {
     /// The time that stands for "no time" in the file: that of the year 1.
     pub const ZERO_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
@@ -104,6 +78,19 @@ impl Record {
     pub fn forwards(&self) -> Vec<Forward> {
         let stored = self.runtime.info.as_ref().and_then(|info| info.get("forwards"));
         stored.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
+    /// Takes over what a driver says of the instance.
+    pub fn update(&mut self, instance: Instance) {
+        let mut info = self.runtime.info.take().unwrap_or_default();
+        info.extend(instance.info);
+        if !instance.forwards.is_empty() || info.contains_key("forwards") {
+            let forwards = serde_json::to_string(&instance.forwards).expect("forwards are plain");
+            info.insert("forwards".to_owned(), forwards);
+        }
+        self.runtime.info = Some(info);
+        self.runtime.instance_id = instance.id;
+        self.runtime.state = instance.state;
     }
 
     /// What every command relies on.
@@ -118,37 +105,6 @@ impl Record {
         } else {
             Ok(())
         }
-    }
-}
-
-impl State {
-    /// The word for it, in the file and for people.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Error => "error",
-            Self::Unknown => "unknown",
-            Self::Other(word) => word,
-        }
-    }
-}
-
-impl From<String> for State {
-    fn from(word: String) -> Self {
-        match word.as_str() {
-            "running" => Self::Running,
-            "stopped" => Self::Stopped,
-            "error" => Self::Error,
-            "unknown" => Self::Unknown,
-            _ => Self::Other(word),
-        }
-    }
-}
-
-impl From<State> for String {
-    fn from(state: State) -> Self {
-        state.as_str().to_owned()
     }
 }
 
@@ -205,7 +161,7 @@ mod tests {
 
     #[test]
     fn forwards_are_json_in_a_string_and_rubbish_is_none() {
-        let one = Forward { bind: "127.0.0.1".to_owned(), port: 40_000, target: 80 };
+        let one = Forward::new(std::net::Ipv4Addr::LOCALHOST.into(), 40_000, 80);
         assert_eq!(with_info(r#"[{"bind":"127.0.0.1","port":40000,"target":80}]"#).forwards(), [one]);
         for rubbish in ["", "null", "{}", "[1]", r#"[{"bind":"x","port":70000,"target":1}]"#] {
             assert_eq!(with_info(rubbish).forwards(), [], "{rubbish}");
@@ -214,10 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_state_is_kept() {
-        let state: State = serde_json::from_str(r#""paused""#).unwrap();
-        assert_eq!(serde_json::to_string(&state).unwrap(), r#""paused""#);
-        assert_eq!(serde_json::from_str::<State>(r#""running""#).unwrap(), State::Running);
+    fn what_a_driver_says_is_laid_over_what_it_said() {
+        let mut record = with_info("[]");
+        record.runtime.info.as_mut().unwrap().insert("a".to_owned(), "1".to_owned());
+        let mut instance = Instance::new("fake-002", "aa", "app", State::Running);
+        instance.info.insert("b".to_owned(), "2".to_owned());
+        instance.forwards = vec![Forward::new(std::net::Ipv4Addr::LOCALHOST.into(), 40_000, 80)];
+        record.update(instance);
+        assert_eq!(record.forwards().len(), 1);
+        assert_eq!(record.runtime.state, State::Running);
+        let keys: Vec<_> = record.runtime.info.unwrap().into_keys().collect();
+        assert_eq!(keys, ["a", "b", "forwards"]);
     }
 
     #[test]

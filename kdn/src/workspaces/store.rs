@@ -155,7 +155,7 @@ mod tests {
         let (dir, store) = store(OLD);
         store
             .update(|records| {
-                records[1].runtime.state = super::super::State::Stopped;
+                records[1].runtime.state = kdn_protocol::State::Stopped;
                 records[1].started_at = None;
                 Ok(())
             })

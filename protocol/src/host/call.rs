@@ -1,26 +1,21 @@
 //! One call: its events, its deadline, its cancellation, its answer.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use jsonrpsee::core::client::{ClientT, Error as ClientError};
+use jsonrpsee::core::client::Error as ClientError;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 
-use crate::{Error, Method, frame::MAX_FRAME_BYTES};
+use crate::{CancelParams, Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
-    Deadline, HostError,
-    client::{CALL, Call, RawParams},
-    connection::Connection,
-    inbox::MALFORMED,
-    inflight::QUEUE,
-    process::Signal,
+    Deadline, HostError, connection::Connection, inbox::MALFORMED, inflight::QUEUE, process::Signal,
     session::Observer,
 };
 
@@ -48,12 +43,10 @@ pub(super) async fn call<M: Method>(
     }
 
     let (events, mut queue) = mpsc::channel(QUEUE);
-    let id = Arc::new(OnceLock::new());
-    let call = Call { id: Arc::clone(&id), events, inflight: Arc::clone(&connection.inflight) };
-    let request = connection.client.request::<Box<RawValue>, _>(method, RawParams(params));
-    let request = CALL.scope(call, request);
-    let mut unanswered =
-        Unanswered { connection, id: &id, roll_back: !deadline.roll_back.is_zero(), done: false };
+    let id = connection.client.new_id();
+    connection.inflight.insert(id, events);
+    let mut unanswered = Unanswered { connection, id, roll_back: !deadline.roll_back.is_zero(), done: false };
+    let request = connection.client.request(id, method, &params);
     tokio::pin!(request);
 
     let mut clock = Clock::new(deadline);
@@ -100,11 +93,8 @@ pub(super) async fn call<M: Method>(
             if let Some(reason) = error.message().strip_prefix(MALFORMED) {
                 return Err(malformed(reason.into()));
             }
-            Err(HostError::Refused {
-                driver: driver(),
-                method,
-                error: Box::new(refusal(error.code(), error.message(), error.data())),
-            })
+            let error = Box::new(refusal(error.code(), error.message(), error.data()));
+            Err(HostError::Refused { driver: driver(), method, error })
         }
         Err(_) => {
             Err(HostError::Ended { driver: driver(), method, ending: Box::new(connection.ending().await) })
@@ -157,7 +147,7 @@ impl Clock {
 /// counts as broken.
 struct Unanswered<'a> {
     connection: &'a Connection,
-    id: &'a OnceLock<u64>,
+    id: u64,
     roll_back: bool,
     done: bool,
 }
@@ -165,16 +155,13 @@ struct Unanswered<'a> {
 impl Unanswered<'_> {
     async fn cancel(&self, clock: &mut Clock) {
         clock.cancel(self.connection.cancellable.load(Ordering::Relaxed));
-        if let Some(id) = self.id.get() {
-            self.connection.cancel(*id).await;
-        }
+        self.connection.cancel(self.id).await;
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        let Some(&id) = self.id.get() else { return };
-        self.connection.inflight.remove(id);
+        self.connection.inflight.remove(self.id);
         if self.done {
             return;
         }
@@ -184,13 +171,8 @@ impl Drop for Unanswered<'_> {
             && cancellable
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let client = Arc::clone(&self.connection.client);
-            runtime.spawn(async move {
-                let mut params = jsonrpsee::core::params::ObjectParams::new();
-                if params.insert("id", id).is_ok() {
-                    let _ = client.notification(crate::method::CANCEL_REQUEST, params).await;
-                }
-            });
+            let (client, cancel) = (Arc::clone(&self.connection.client), CancelParams::new(self.id));
+            runtime.spawn(async move { client.cancel(cancel).await });
         }
     }
 }

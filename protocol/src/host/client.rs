@@ -1,92 +1,78 @@
 //! The JSON-RPC client over a driver's stdin and stdout.
 
 use std::{
+    borrow::Cow,
     io,
-    sync::{Arc, OnceLock},
-    time::Duration,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use jsonrpsee::core::{
-    client::{Client, ClientBuilder, TransportSenderT, async_client::RpcService},
-    middleware::{Batch, Notification, Request, RpcServiceBuilder, RpcServiceT},
-    traits::ToRpcParams,
+use jsonrpsee::{
+    core::{
+        client::{Client, ClientBuilder, Error, TransportSenderT, async_client::RpcService},
+        middleware::{Notification, Request, RpcServiceBuilder, RpcServiceT},
+    },
+    types::{Id, ResponseSuccess},
 };
-use serde_json::value::RawValue;
-use tokio::{
-    io::AsyncWriteExt,
-    process::ChildStdin,
-    sync::{Mutex, mpsc},
-};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    inbox::Inbox,
-    inflight::{Event, Inflight},
-};
+use super::inbox::Inbox;
+use crate::{CancelParams, method::CANCEL_REQUEST};
 
-pub(super) type DriverClient = Client<NoteId<RpcService>>;
-
-/// The deadlines of the protocol lie above the client; its own must never be first.
-const NEVER: Duration = Duration::from_hours(365 * 24);
-
-pub(super) fn build(outbox: Outbox, inbox: Inbox) -> DriverClient {
-    // The default middleware writes params, and with them secrets, to the trace.
-    ClientBuilder::new()
-        .request_timeout(NEVER)
-        .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(NoteId))
-        .build_with_tokio(outbox, inbox)
+/// A JSON-RPC client whose caller knows the id of each request.
+///
+/// jsonrpsee matches responses with requests, and its service is called without its front: that one hides the ids,
+/// writes params, and with them secrets, to the trace, and runs a timer in a thread of its own for each call.
+#[derive(Debug)]
+pub(super) struct DriverClient {
+    service: RpcService,
+    next_id: AtomicU64,
+    /// The front; the connection lives as long as it does.
+    _client: Client<RpcService>,
 }
 
-tokio::task_local! {
-    /// The call that is being made; the middleware tells it the id of its request.
-    pub(super) static CALL: Call;
-}
-
-/// A call that is being made.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) id: Arc<OnceLock<u64>>,
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) inflight: Arc<Inflight>,
-}
-
-/// Middleware that learns the id which the client gave to a request, before the request is sent.
-#[derive(Debug, Clone)]
-pub(super) struct NoteId<S>(S);
-
-impl<S: RpcServiceT> RpcServiceT for NoteId<S> {
-    type MethodResponse = S::MethodResponse;
-    type NotificationResponse = S::NotificationResponse;
-    type BatchResponse = S::BatchResponse;
-
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = Self::MethodResponse> + Send + 'a {
-        if let Some(&id) = request.id.as_number() {
-            let _ = CALL.try_with(|call| {
-                call.inflight.insert(id, call.events.clone());
-                let _ = call.id.set(id);
-            });
-        }
-        self.0.call(request)
+impl DriverClient {
+    pub(super) fn new(outbox: Outbox, inbox: Inbox) -> Self {
+        let service = Arc::new(OnceLock::new());
+        let slot = Arc::clone(&service);
+        let keep = move |service: RpcService| {
+            let _ = slot.set(service.clone());
+            service
+        };
+        let client = ClientBuilder::new()
+            .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(keep))
+            .build_with_tokio(outbox, inbox);
+        let service = service.get().expect("building a client builds its service").clone();
+        Self { service, next_id: AtomicU64::new(0), _client: client }
     }
 
-    fn batch<'a>(&self, requests: Batch<'a>) -> impl Future<Output = Self::BatchResponse> + Send + 'a {
-        self.0.batch(requests)
+    /// An id that no request has had.
+    pub(super) fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn notification<'a>(
+    /// Sends a request, and waits for its response without end.
+    pub(super) async fn request(
         &self,
-        notification: Notification<'a>,
-    ) -> impl Future<Output = Self::NotificationResponse> + Send + 'a {
-        self.0.notification(notification)
+        id: u64,
+        method: &str,
+        params: &RawValue,
+    ) -> Result<Box<RawValue>, Error> {
+        let request = Request::borrowed(method, Some(params), Id::Number(id));
+        let response = self.service.call(request).await?.into_response().into_inner();
+        Ok(ResponseSuccess::try_from(response)?.result)
     }
-}
 
-/// Params that are JSON already.
-pub(super) struct RawParams(pub(super) Box<RawValue>);
-
-impl ToRpcParams for RawParams {
-    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
-        Ok(Some(self.0))
+    /// Asks the driver to give up a request.
+    pub(super) async fn cancel(&self, params: CancelParams) {
+        let Ok(params) = to_raw_value(&params) else { return };
+        let notification = Notification::new(CANCEL_REQUEST.into(), Some(Cow::Owned(params)));
+        // A connection that has ended has nothing to cancel.
+        let _ = self.service.notification(notification).await;
     }
 }
 

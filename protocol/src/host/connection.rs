@@ -9,16 +9,16 @@ use std::{
     time::Duration,
 };
 
-use jsonrpsee::core::{client::ClientT, client::TransportSenderT, params::ObjectParams};
+use jsonrpsee::core::client::TransportSenderT;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Empty, method};
+use crate::{CancelParams, Empty, method};
 
 use super::{
     Deadline, Ending, HostError, Interrupts, Launch,
     call::call,
-    client::{self, DriverClient, Outbox},
+    client::{DriverClient, Outbox},
     inbox::{Inbox, Manners},
     inflight::Inflight,
     process::{Process, Signal},
@@ -56,7 +56,7 @@ impl Connection {
         Ok(Self {
             driver: launch.r#type.clone(),
             path: launch.path.clone(),
-            client: Arc::new(client::build(outbox.clone(), inbox)),
+            client: Arc::new(DriverClient::new(outbox.clone(), inbox)),
             inflight,
             cancellable: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -70,10 +70,7 @@ impl Connection {
     /// Asks the driver to give up a request: by notification, or, where it takes none, by the end of its stdin.
     pub(super) async fn cancel(&self, id: u64) {
         if self.cancellable.load(Ordering::Relaxed) {
-            let mut params = ObjectParams::new();
-            if params.insert("id", id).is_ok() {
-                let _ = self.client.notification(method::CANCEL_REQUEST, params).await;
-            }
+            self.client.cancel(CancelParams::new(id)).await;
         } else {
             self.outbox.close().await;
         }
@@ -117,7 +114,7 @@ impl Connection {
         Ending {
             fault: self.manners.fault(),
             status,
-            forced,
+            forced: forced && !patience.is_zero(),
             stray_lines: self.manners.stray_lines(),
             stray_sample: self.manners.stray_sample(),
             stderr: process.stderr().text(),

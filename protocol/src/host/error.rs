@@ -125,7 +125,7 @@ pub struct Ending {
     pub fault: Option<String>,
     /// How the process ended. `None`: the host could not tell.
     pub status: Option<ExitStatus>,
-    /// Whether the host had to end it by a signal.
+    /// Whether it was asked to exit, did not in the time for it, and had to be ended by a signal.
     pub forced: bool,
     /// How many lines on stdout were no messages.
     pub stray_lines: usize,

@@ -44,12 +44,17 @@ impl Interrupts {
         *self.receiver.borrow()
     }
 
+    /// Takes what was said so far as heard: from here on, [`next`](Self::next) waits for more.
+    pub fn acknowledge(&mut self) {
+        self.seen = self.count();
+    }
+
     /// The next interrupt that this listener has not seen; its number, from 1 on.
     pub async fn next(&mut self) -> u32 {
         let seen = self.seen;
-        match self.receiver.wait_for(|count| *count > seen).await {
-            Ok(_) => {}
-            Err(_) => std::future::pending().await,
+        if self.receiver.wait_for(|count| *count > seen).await.is_err() {
+            // Nobody is left who could say it.
+            std::future::pending::<()>().await;
         }
         self.seen += 1;
         self.seen

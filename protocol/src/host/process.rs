@@ -54,7 +54,8 @@ pub(super) struct Process {
     /// The id of the process and of its group, until the end has been seen.
     group: Option<u32>,
     stderr: StderrTail,
-    stderr_reader: JoinHandle<()>,
+    /// Until it has been waited for.
+    stderr_reader: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +87,7 @@ impl Process {
             return Err(failed(std::io::Error::other("its pipes are missing")));
         };
         let stderr = StderrTail::default();
-        let stderr_reader = tokio::spawn(stderr.clone().read(err, launch.stderr.clone()));
+        let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, launch.stderr.clone())));
         Ok((Self { group: child.id(), child, stderr, stderr_reader }, stdin, stdout))
     }
 
@@ -124,8 +125,10 @@ impl Process {
         }
         self.signal(Signal::Kill);
         self.group = None;
-        if !self.stderr_reader.is_finished() {
-            let _ = timeout(STDERR_REST, &mut self.stderr_reader).await;
+        if let Some(mut reader) = self.stderr_reader.take()
+            && timeout(STDERR_REST, &mut reader).await.is_err()
+        {
+            reader.abort();
         }
         (status.ok().and_then(Result::ok), forced)
     }
@@ -138,6 +141,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::Kill);
-        self.stderr_reader.abort();
+        if let Some(reader) = &self.stderr_reader {
+            reader.abort();
+        }
     }
 }

@@ -86,6 +86,11 @@ impl Session {
         call::<M>(&self.connection, params, deadline, observer).await
     }
 
+    /// Lets the calls from here on go their way in spite of the interrupts so far: for cleaning up after one.
+    pub fn acknowledge_interrupts(&self) {
+        self.connection.interrupts().acknowledge();
+    }
+
     /// Ends the session: `shutdown`, the end of stdin, and signals for a driver that does not go by itself.
     pub async fn close(self) -> Ending {
         self.connection.close().await

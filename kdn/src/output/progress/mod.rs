@@ -5,6 +5,7 @@
 //! a spinner on a terminal, plain lines elsewhere, and JSON lines for programs.
 
 mod event;
+mod from;
 mod json;
 mod plain;
 mod spinner;

@@ -1,0 +1,99 @@
+//! The tree of commands.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{info, init, list, remove, runtime, start, stop, terminal};
+
+/// Run AI agents in isolated workspaces
+///
+/// A workspace is a project directory and an instance of a runtime: a sandbox, a container, a pod. The agent works
+/// on your files, and sees little else of your machine.
+#[derive(Debug, Parser)]
+#[command(name = "kdn", version = concat!("version ", env!("CARGO_PKG_VERSION")), max_term_width = 100)]
+#[command(after_help = "Examples:
+  kdn init ~/src/my-project --agent claude
+  kdn terminal my-project
+  kdn list")]
+pub(crate) struct Cli {
+    /// Folder of kdn's state [default: $KDN_STORAGE, else ~/.kdn]
+    #[arg(long, global = true, value_name = "DIR", display_order = 100)]
+    pub(crate) storage: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(Box<init::Args>),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Terminal(terminal::Args),
+    /// Manage workspaces
+    #[command(after_help = "Examples:
+  kdn workspace list
+  kdn workspace start my-project")]
+    Workspace {
+        #[command(subcommand)]
+        command: Option<WorkspaceCommand>,
+    },
+    /// Manage runtimes
+    #[command(after_help = "Examples:
+  kdn runtime list")]
+    Runtime {
+        #[command(subcommand)]
+        command: Option<RuntimeCommand>,
+    },
+    Info(info::Args),
+    /// Print the version of kdn
+    #[command(after_help = "Examples:
+  kdn version")]
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkspaceCommand {
+    List(list::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Terminal(terminal::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuntimeCommand {
+    List(runtime::list::Args),
+}
+
+impl Command {
+    /// Whether stdout is to hold one JSON document, errors included.
+    pub(crate) fn is_json(&self) -> bool {
+        let output = match self {
+            Self::Init(args) => &args.output,
+            Self::List(args) | Self::Workspace { command: Some(WorkspaceCommand::List(args)) } => {
+                &args.output
+            }
+            Self::Remove(args) | Self::Workspace { command: Some(WorkspaceCommand::Remove(args)) } => {
+                &args.output
+            }
+            Self::Start(args) | Self::Workspace { command: Some(WorkspaceCommand::Start(args)) } => {
+                &args.output
+            }
+            Self::Stop(args) | Self::Workspace { command: Some(WorkspaceCommand::Stop(args)) } => {
+                &args.output
+            }
+            Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
+            Self::Info(args) => &args.output,
+            Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {
+                return false;
+            }
+        };
+        output.is_json()
+    }
+}

@@ -1,0 +1,147 @@
+//! Wrong usage, said in one line.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::{Cli, USAGE};
+use crate::output::CommandError;
+
+/// Whether the arguments ask for JSON, as far as can be told when they do not fit.
+pub(super) fn wants_json(args: &[OsString]) -> bool {
+    let words: Vec<&str> = args.iter().map_while(|arg| arg.to_str().filter(|arg| *arg != "--")).collect();
+    words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
+        || words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+}
+
+/// What is wrong with the arguments, and what to do.
+pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
+    let place = Place::of(args);
+    let invalid = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    let message = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let is_flag = invalid.starts_with('-')
+                && !args.iter().skip_while(|arg| *arg != "--").any(|arg| *arg == *invalid);
+            unknown(&invalid, is_flag, &place)
+        }
+        ErrorKind::InvalidSubcommand => {
+            format!("unknown command {:?} for {:?}", text(error, ContextKind::InvalidSubcommand), place.path)
+        }
+        ErrorKind::MissingRequiredArgument if invalid.starts_with("--") => format!("{invalid} is required"),
+        ErrorKind::MissingRequiredArgument => place.count(),
+        ErrorKind::InvalidValue if value.is_empty() => format!("flag needs an argument: {}", flag(&invalid)),
+        ErrorKind::InvalidValue => format!(
+            "invalid value {value:?} for {} (supported: {})",
+            flag(&invalid),
+            text(error, ContextKind::ValidValue)
+        ),
+        ErrorKind::ValueValidation => match std::error::Error::source(error) {
+            Some(source) => source.to_string(),
+            None => format!("invalid value {value:?} for {}", flag(&invalid)),
+        },
+        ErrorKind::ArgumentConflict => {
+            let other = text(error, ContextKind::PriorArg);
+            if flag(&invalid) == flag(&other) {
+                format!("flag given twice: {}", flag(&invalid))
+            } else {
+                format!("{} cannot be used with {}", flag(&invalid), flag(&other))
+            }
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    };
+    let mut explained = CommandError::new(message).with_exit_code(USAGE);
+    for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue] {
+        let suggested = text(error, kind);
+        if !suggested.is_empty() {
+            explained = explained.with_hint(format!("Did you mean {suggested}?"));
+        }
+    }
+    explained.with_hint(format!("Run '{} --help' for its usage", place.path))
+}
+
+fn unknown(arg: &str, is_flag: bool, place: &Place) -> String {
+    if !is_flag && place.command.get_positionals().next().is_some() {
+        place.count()
+    } else if !is_flag {
+        format!("unknown command {arg:?} for {:?}", place.path)
+    } else if arg.starts_with("--") {
+        format!("unknown flag: {arg}")
+    } else {
+        format!("unknown shorthand flag: '{}' in {arg}", &arg[1..])
+    }
+}
+
+/// `--progress <MODE>` without the name of its value.
+fn flag(arg: &str) -> &str {
+    arg.split([' ', '=']).next().unwrap_or_default()
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    }
+}
+
+/// What the arguments lead to, as far as they can be understood.
+struct Place {
+    /// `kdn workspace start`
+    path: String,
+    command: clap::Command,
+    /// How many arguments follow that are neither flags nor values of flags.
+    positional: usize,
+}
+
+impl Place {
+    fn of(args: &[OsString]) -> Self {
+        let mut command = <Cli as clap::CommandFactory>::command();
+        command.build();
+        let mut place = Self { path: "kdn".to_owned(), command, positional: 0 };
+        let mut words = args.iter().skip(1).map(|arg| arg.to_string_lossy());
+        while let Some(word) = words.next() {
+            if word == "--" {
+                place.positional += words.by_ref().count();
+            } else if word.starts_with('-') && word != "-" {
+                if place.takes_next(&word) {
+                    words.next();
+                }
+            } else if let Some(next) = place.command.find_subcommand(&*word).filter(|_| place.positional == 0)
+            {
+                place.path = format!("{} {}", place.path, next.get_name());
+                place.command = next.clone();
+            } else {
+                place.positional += 1;
+            }
+        }
+        place
+    }
+
+    /// Whether the word after this flag is its value.
+    fn takes_next(&self, flag: &str) -> bool {
+        let takes = |is: &dyn Fn(&clap::Arg) -> bool| {
+            self.command.get_arguments().any(|arg| is(arg) && arg.get_action().takes_values())
+        };
+        match flag.strip_prefix("--") {
+            Some(long) => takes(&|arg| arg.get_long() == Some(long)),
+            // In `-vr`, the first that takes a value is the last.
+            None => {
+                let mut shorts = flag.chars().skip(1);
+                shorts.any(|short| takes(&|arg| arg.get_short() == Some(short))) && shorts.next().is_none()
+            }
+        }
+    }
+
+    /// What is wrong with the number of arguments.
+    fn count(&self) -> String {
+        let positionals: Vec<_> = self.command.get_positionals().collect();
+        let required = positionals.iter().filter(|arg| arg.is_required_set()).count();
+        let received = self.positional;
+        match positionals.len() {
+            1 if required == 0 => format!("accepts at most 1 arg(s), received {received}"),
+            1 => format!("accepts 1 arg(s), received {received}"),
+            _ => format!("requires at least {required} arg(s), only received {received}"),
+        }
+    }
+}

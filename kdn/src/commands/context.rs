@@ -1,0 +1,54 @@
+//! What every command has: the environment, the storage folder, and the user's Ctrl-C.
+
+use std::path::{Path, PathBuf};
+
+use kdn_protocol::host::{Interrupts, OutputSink};
+
+use crate::{
+    env::Env,
+    files::absolute,
+    output::CommandError,
+    runtimes::{Catalog, Host, Search},
+    workspaces::{Manager, Store},
+};
+
+/// What every command has.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) env: Env,
+    pub(crate) storage: PathBuf,
+    pub(crate) interrupts: Interrupts,
+}
+
+impl Context {
+    pub(crate) fn new(env: Env, interrupts: Interrupts) -> Result<Self, CommandError> {
+        let storage = resolve(&env.default_storage())?;
+        Ok(Self { env, storage, interrupts })
+    }
+
+    /// The same with the storage folder of `--storage`.
+    pub(crate) fn with_storage(&self, storage: &Path) -> Result<Self, CommandError> {
+        Ok(Self { storage: resolve(storage)?, ..self.clone() })
+    }
+
+    /// The workspaces and the drivers. `stderr` takes what drivers print there.
+    pub(crate) fn manager(&self, stderr: Option<OutputSink>) -> Manager {
+        let own = std::env::current_exe().ok();
+        let search = Search::new(&self.env, &self.storage, own.as_deref());
+        Manager {
+            store: Store::new(&self.storage),
+            catalog: Catalog::new(search, &self.storage),
+            host: Host { storage: self.storage.clone(), interrupts: self.interrupts.clone(), stderr },
+        }
+    }
+}
+
+fn resolve(storage: &Path) -> Result<PathBuf, CommandError> {
+    let absolute = absolute(storage)
+        .map_err(|error| CommandError::from(error).context("failed to resolve storage directory path"))?;
+    if absolute.to_str().is_none() {
+        let shown = absolute.display();
+        return Err(CommandError::new(format!("storage directory path is not UTF-8: {shown}")));
+    }
+    Ok(absolute)
+}

@@ -1,0 +1,184 @@
+//! `kdn init`
+
+use std::path::PathBuf;
+
+use kdn_protocol::{
+    Empty, Readiness,
+    host::{Session, ignore_events},
+    method::{GetStatus, ListAgents},
+};
+
+use super::{Context, IdResult, Report, WorkspaceResult, request::Request};
+use crate::{
+    agents,
+    cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
+    model::ModelId,
+    output::{CommandError, json, stream, text},
+    workspaces::{Manager, New, Record},
+};
+
+/// The runtime of those who choose none, where it is ready.
+const DEFAULT_RUNTIME: &str = "sandbox";
+const NO_RUNTIME: &str =
+    "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
+const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable";
+
+/// Register a project directory as a workspace
+///
+/// Makes an instance of the runtime for it, and prints its id. A runtime may have options of its own:
+/// `kdn init --runtime RUNTIME --help` lists them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kdn init --runtime sandbox --agent claude
+  kdn init ~/src/my-project --agent shell --start
+  kdn init --name review --agent goose --model ollama::qwen3")]
+pub(crate) struct Args {
+    /// Project directory
+    #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".")]
+    pub(super) sources: PathBuf,
+    /// Runtime [default: $KDN_DEFAULT_RUNTIME, else sandbox where it is ready]
+    #[arg(short, long, value_name = "RUNTIME")]
+    runtime: Option<String>,
+    /// Agent, or shell for none [default: $KDN_DEFAULT_AGENT]
+    #[arg(short, long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Model of the agent: MODEL, PROVIDER::MODEL or PROVIDER::MODEL::URL [default: the agent's own]
+    #[arg(short, long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// Name of the workspace [default: name of the directory]
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Project that the workspace belongs to [default: from the git remote]
+    #[arg(short, long, value_name = "PROJECT")]
+    pub(super) project: Option<String>,
+    /// Folder of the workspace's configuration [default: .kaiden in the project directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) workspace_configuration: Option<PathBuf>,
+    /// Print the merged configuration, and make nothing
+    #[arg(long)]
+    dump_config: bool,
+    /// Start the workspace too [default: $KDN_INIT_AUTO_START]
+    #[arg(long)]
+    start: bool,
+    /// Print the whole workspace, not only its id
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -> Result<u8, CommandError> {
+    let json = args.output.is_json();
+    let report = Report::new(context, args.progress, args.logs, json)?;
+    let manager = context.manager(report.stderr());
+    let (session, agent) = choose(&args, context, &manager).await?;
+    let manifest = session.manifest();
+    if manifest.experimental && !json {
+        stream::note(&format!("⚠️  {} runtime support is experimental", manifest.display_name));
+    }
+    let request = Request::new(&args, context, agent);
+    if args.dump_config {
+        session.close().await;
+        stream::stdout(&json::pretty(&request?.config))?;
+        return Ok(0);
+    }
+    let new = match request.and_then(|request| request.into_new(context, options, manifest)) {
+        Ok(new) => New { start: args.start || context.env.init_auto_start, ..new },
+        Err(error) => {
+            session.close().await;
+            return Err(error);
+        }
+    };
+    manager.recover_all().await;
+    let made = manager.create(session, new, &mut report.observer()).await;
+    let record = report.end(made)?;
+    match (args.verbose, json) {
+        (false, _) => IdResult::print(&record.id, json),
+        (true, true) => {
+            stream::stdout(&json::pretty(&WorkspaceResult::new(&record)))?;
+            Ok(0)
+        }
+        (true, false) => {
+            stream::stdout(&text::lines(&describe(&record)))?;
+            Ok(0)
+        }
+    }
+}
+
+/// Opens a session with the runtime of the workspace, and settles the agent.
+async fn choose(
+    args: &Args,
+    context: &Context,
+    manager: &Manager,
+) -> Result<(Session, String), CommandError> {
+    let chosen = args.runtime.clone().or_else(|| context.env.default_runtime.clone());
+    let agent = args.agent.clone().or_else(|| context.env.default_agent.clone());
+    let session = match chosen {
+        Some(kind) => manager.open(&manager.catalog.find(&kind)?).await?,
+        None => default_runtime(manager).await?,
+    };
+    if let Some(agent) = agent {
+        return Ok((session, agent));
+    }
+    let found = known_agents(&session).await;
+    session.close().await;
+    Err(CommandError::new(NO_AGENT).with_hint(format!("Agents found: {}", found.join(", "))))
+}
+
+async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
+    let Ok(driver) = manager.catalog.find(DEFAULT_RUNTIME) else {
+        return Err(
+            CommandError::new(NO_RUNTIME).with_hint("'kdn runtime list' shows the runtimes that are there")
+        );
+    };
+    let session = manager.open(&driver).await?;
+    if session.manifest().capabilities.status.is_some() {
+        let status = session.call::<GetStatus>(&Empty {}, &mut ignore_events).await?;
+        if status.state != Readiness::Ready {
+            session.close().await;
+            let reason = status.reason.unwrap_or_else(|| "it does not say why".to_owned());
+            let error = CommandError::new(NO_RUNTIME)
+                .with_hint(format!("The runtime {DEFAULT_RUNTIME} is not ready: {reason}"));
+            return Err(status.hints.into_iter().fold(error, CommandError::with_hint));
+        }
+    }
+    Ok(session)
+}
+
+async fn known_agents(session: &Session) -> Vec<String> {
+    let mut names = vec![agents::SHELL.to_owned()];
+    if session.manifest().capabilities.agents.is_some()
+        && let Ok(listed) = session.call::<ListAgents>(&Empty {}, &mut ignore_events).await
+    {
+        names.extend(listed.agents.into_iter().map(|agent| agent.name));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn describe(record: &Record) -> String {
+    let mut lines = vec![
+        ("ID", record.id.clone()),
+        ("Name", record.name.clone()),
+        ("Project", record.project.clone()),
+        ("Agent", record.agent.clone()),
+    ];
+    match record.model.as_deref().map(ModelId::parse) {
+        None => lines.push(("Model", "(default)".to_owned())),
+        Some(id) => {
+            lines.push(("Model", id.model.to_owned()));
+            let more = [("Provider", id.provider), ("Base URL", id.base_url)];
+            lines.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))));
+        }
+    }
+    lines.push(("Sources directory", record.paths.source.display().to_string()));
+    lines.push(("Configuration directory", record.paths.configuration.display().to_string()));
+    lines.push(("State", record.runtime.state.to_string()));
+    let lines: String = lines.into_iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
+    format!("Registered workspace:\n{lines}")
+}

@@ -1,0 +1,22 @@
+//! What each command does: one verb a file.
+
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
+
+mod context;
+mod report;
+mod request;
+mod show;
+
+pub(crate) mod info;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod remove;
+pub(crate) mod runtime;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod terminal;
+pub(crate) mod version;
+
+pub(crate) use context::Context;
+pub(crate) use report::Report;
+pub(crate) use show::{IdResult, WorkspaceResult};

@@ -1,0 +1,116 @@
+//! What `init` asks a driver for: the arguments and the configuration, as one workspace.
+
+use std::path::{Path, PathBuf};
+
+use kdn_protocol::{Agent, Manifest, Workspace};
+
+use super::{Context, init::Args};
+use crate::{
+    agents,
+    cli::DriverOptions,
+    config::{self, Places, WorkspaceConfig, expand},
+    files::absolute,
+    output::{CommandError, stream},
+    project,
+    workspaces::{New, id},
+};
+
+/// A workspace to be made, before a driver says where things lie inside it.
+#[derive(Debug)]
+pub(super) struct Request {
+    name: String,
+    sources: PathBuf,
+    configuration: PathBuf,
+    project: String,
+    agent: String,
+    model: Option<String>,
+    pub(super) config: WorkspaceConfig,
+}
+
+impl Request {
+    /// Checks the arguments, and reads the configuration that goes with them.
+    pub(super) fn new(args: &Args, context: &Context, agent: String) -> Result<Self, CommandError> {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let sources = sources(&args.sources)?;
+        let configuration = match &args.workspace_configuration {
+            Some(folder) => absolute(folder)?,
+            None => sources.join(".kaiden"),
+        };
+        let folder = || sources.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = given(&args.name).or_else(folder).unwrap_or_default();
+        let project = given(&args.project).unwrap_or_else(|| project::identify(&sources));
+        let loaded = config::levels::load(&configuration, &context.storage, &project, &agent)?;
+        for warning in &loaded.warnings {
+            stream::note(&format!("Warning: {warning}"));
+        }
+        let model = given(&args.model);
+        Ok(Self { name, sources, configuration, project, agent, model, config: loaded.config })
+    }
+
+    /// The workspace as a driver gets it. Nothing of the configuration is left out without a word.
+    pub(super) fn into_new(
+        self,
+        context: &Context,
+        options: DriverOptions,
+        manifest: &Manifest,
+    ) -> Result<New, CommandError> {
+        let WorkspaceConfig { features, mcp, secrets, skills, .. } = &self.config;
+        for (field, is_set) in [("features", !features.is_empty()), ("secrets", !secrets.is_empty())] {
+            if is_set {
+                let error = CommandError::new(format!(
+                    "{field:?} of the configuration can't be given to a workspace"
+                ));
+                return Err(
+                    error.with_hint(format!("Remove {field:?} from the configuration: it is not supported"))
+                );
+            }
+        }
+        for (field, is_set) in [("mcp", *mcp != config::file::Mcp::default()), ("skills", !skills.is_empty())]
+        {
+            if is_set {
+                stream::note(&format!(
+                    "Warning: {field:?} of the configuration is not passed on to the agent"
+                ));
+            }
+        }
+        let expanded = expand::expand(
+            &self.config,
+            &Places {
+                host_sources: &self.sources,
+                host_home: context.env.home.as_deref(),
+                inside_sources: &manifest.workspace_sources_path,
+                inside_home: &manifest.workspace_home,
+            },
+        )?;
+        let agent = Agent::new(&self.agent, agents::command(&self.agent));
+        let mut workspace = Workspace::new(id::generate()?, self.name, self.sources, agent);
+        workspace.project_id = self.project;
+        workspace.model = self.model;
+        workspace.environment = expanded.environment;
+        workspace.mounts = expanded.mounts;
+        workspace.ports = expanded.ports;
+        workspace.network = expanded.network;
+        workspace.limits = expanded.limits;
+        workspace.options = options;
+        Ok(New { workspace, configuration: self.configuration, start: false })
+    }
+}
+
+fn sources(given: &Path) -> Result<PathBuf, CommandError> {
+    let sources = absolute(given)
+        .map_err(|error| CommandError::from(error).context("failed to check sources directory"))?;
+    let shown = sources.display();
+    match sources.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(CommandError::new(format!("sources directory does not exist: {shown}")))
+        }
+        Err(error) => Err(CommandError::from(error).context("failed to check sources directory")),
+        Ok(data) if !data.is_dir() => {
+            Err(CommandError::new(format!("sources path is not a directory: {shown}")))
+        }
+        Ok(_) if sources.to_str().is_none() => {
+            Err(CommandError::new(format!("sources directory path is not UTF-8: {shown}")))
+        }
+        Ok(_) => Ok(sources),
+    }
+}

@@ -1,0 +1,3 @@
+//! `kdn runtime ...`
+
+pub(crate) mod list;

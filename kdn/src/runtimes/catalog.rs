@@ -1,0 +1,107 @@
+//! The drivers of this machine, and what is known of them.
+
+use std::path::Path;
+
+use kdn_protocol::{Flag, Manifest, host::HostError};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use super::{Driver, Host, Rejected, Search, cache::Cache};
+use crate::output::{Advice, CommandError, INTERRUPTED};
+
+/// What a driver says of itself without a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    /// What it is.
+    pub manifest: Manifest,
+    /// The options that its `create` takes.
+    pub flags: Vec<Flag>,
+}
+
+/// The drivers of this machine.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    search: Search,
+    cache: Cache,
+}
+
+impl Catalog {
+    /// The drivers that `search` finds; what they say is kept in the storage folder.
+    pub fn new(search: Search, storage: &Path) -> Self {
+        Self { search, cache: Cache::new(storage) }
+    }
+
+    /// The driver of a type.
+    pub fn find(&self, kind: &str) -> Result<Driver, CommandError> {
+        let (found, rejected) = self.search.find(kind);
+        found.ok_or_else(|| {
+            let mut error = CommandError::new(format!("failed to get runtime: runtime not found: {kind}"));
+            for Rejected { path, why, .. } in &rejected {
+                error = error.with_hint(format!("{} was not used: {why}", path.display()));
+            }
+            if rejected.is_empty() {
+                error = error.with_hint(format!(
+                    "Put its driver, an executable named kdn-runtime-{kind}, on PATH; 'kdn runtime list' shows those \
+                     that are there"
+                ));
+            }
+            error
+        })
+    }
+
+    /// All drivers, by their types, with the files that are not used.
+    pub fn all(&self) -> (Vec<Driver>, Vec<Rejected>) {
+        self.search.all()
+    }
+
+    /// What a driver says of itself: from the cache, or by asking it.
+    pub async fn describe(&self, host: &Host, driver: &Driver) -> Result<Described, HostError> {
+        if let Some(described) = self.cache.get(&driver.path) {
+            return Ok(described);
+        }
+        let described = host.describe(driver).await?;
+        self.cache.put(&driver.path, &described);
+        Ok(described)
+    }
+
+    /// What several drivers say of themselves, asked side by side, in the order of the drivers.
+    pub async fn describe_all(
+        &self,
+        host: &Host,
+        drivers: Vec<Driver>,
+    ) -> Vec<(Driver, Result<Described, HostError>)> {
+        let mut tasks = JoinSet::new();
+        for (position, driver) in drivers.into_iter().enumerate() {
+            let (catalog, host) = (self.clone(), host.clone());
+            tasks.spawn(async move {
+                let described = catalog.describe(&host, &driver).await;
+                (position, driver, described)
+            });
+        }
+        let mut all = tasks.join_all().await;
+        all.sort_by_key(|(position, ..)| *position);
+        all.into_iter().map(|(_, driver, described)| (driver, described)).collect()
+    }
+
+    /// What the cache knows of a driver.
+    pub fn known(&self, driver: &Driver) -> Option<Described> {
+        self.cache.get(&driver.path)
+    }
+}
+
+impl Advice for HostError {
+    fn hints(&self) -> Vec<String> {
+        let mut hints = HostError::hints(self).to_vec();
+        if let Some(command) = self.refusal().and_then(|error| error.data.command.as_ref()) {
+            let how =
+                command.exit_code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
+            let tail = command.stderr_tail.trim_end();
+            hints.insert(0, format!("The command {} failed ({how}): {tail}", command.argv.join(" ")));
+        }
+        hints
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Interrupted { .. }) { INTERRUPTED } else { 1 }
+    }
+}

@@ -1,0 +1,10 @@
+//! Runtime drivers: where they are found, what is known of them, how they are started.
+
+mod cache;
+mod catalog;
+mod connect;
+mod search;
+
+pub use catalog::{Catalog, Described};
+pub use connect::Host;
+pub use search::{Driver, Rejected, Search, Why};

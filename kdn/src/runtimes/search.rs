@@ -1,0 +1,242 @@
+//! Finding driver executables, without starting any.
+
+use std::{
+    collections::BTreeMap,
+    env::split_paths,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::env::Env;
+
+const PREFIX: &str = "kdn-runtime-";
+
+/// A driver that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Driver {
+    /// Its type.
+    pub kind: String,
+    /// Its executable.
+    pub path: PathBuf,
+}
+
+/// A file with a driver's name that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The type that it would be.
+    pub kind: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Why it is not used.
+    pub why: Why,
+}
+
+/// Why a file with a driver's name is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// A folder that is searched earlier has a driver of the same type.
+    Shadowed(PathBuf),
+    /// Nobody may execute it.
+    NotExecutable,
+    /// Anybody may replace this file, or put another in this folder.
+    WritableByEveryone(PathBuf),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shadowed(by) => write!(f, "shadowed by {}", by.display()),
+            Self::NotExecutable => write!(f, "not executable"),
+            Self::WritableByEveryone(path) => write!(f, "{} is writable by everyone", path.display()),
+        }
+    }
+}
+
+/// The folders in which drivers are looked for, in their order.
+#[derive(Debug, Clone)]
+pub struct Search {
+    folders: Vec<Folder>,
+}
+
+#[derive(Debug, Clone)]
+struct Folder {
+    path: PathBuf,
+    /// Whether the user named it as a place of drivers, so that its permissions are the user's business.
+    trusted: bool,
+}
+
+impl Search {
+    /// `KDN_DRIVER_PATH`, the storage folder's `drivers`, the folder of kdn itself and `libexec/kdn` beside it, and
+    /// `PATH`. Folders that are not absolute or do not exist are left out.
+    pub fn new(env: &Env, storage: &Path, own_executable: Option<&Path>) -> Self {
+        let list = |value: &Option<std::ffi::OsString>| -> Vec<PathBuf> {
+            value.as_deref().map(|value| split_paths(value).collect()).unwrap_or_default()
+        };
+        let own = own_executable.and_then(|path| path.canonicalize().ok());
+        let own = own.as_deref().and_then(Path::parent);
+        let libexec = own.and_then(Path::parent).map(|prefix| prefix.join("libexec").join("kdn"));
+
+        let named = list(&env.driver_path).into_iter().map(|path| (path, true));
+        let others = [Some(storage.join("drivers")), own.map(Path::to_path_buf), libexec];
+        let others = others.into_iter().flatten().chain(list(&env.path)).map(|path| (path, false));
+
+        let mut folders: Vec<Folder> = Vec::new();
+        for (path, trusted) in named.chain(others) {
+            let Some(path) =
+                Some(path).filter(|path| path.is_absolute()).and_then(|path| path.canonicalize().ok())
+            else {
+                continue;
+            };
+            if !folders.iter().any(|folder| folder.path == path) {
+                folders.push(Folder { path, trusted });
+            }
+        }
+        Self { folders }
+    }
+
+    /// The driver of one type, with the files of its name that are not used.
+    pub fn find(&self, kind: &str) -> (Option<Driver>, Vec<Rejected>) {
+        if !is_type(kind) {
+            return (None, Vec::new());
+        }
+        let mut found = None;
+        let mut rejected = Vec::new();
+        let file = format!("{PREFIX}{kind}{}", std::env::consts::EXE_SUFFIX);
+        for folder in &self.folders {
+            let path = folder.path.join(&file);
+            if path.symlink_metadata().is_ok() {
+                judge(kind, path, folder.trusted, &mut found, &mut rejected);
+            }
+        }
+        (found, rejected)
+    }
+
+    /// All drivers, by their types, with the files that are not used.
+    pub fn all(&self) -> (Vec<Driver>, Vec<Rejected>) {
+        let mut found = BTreeMap::new();
+        let mut rejected = Vec::new();
+        for folder in &self.folders {
+            let mut files: Vec<_> = fs::read_dir(&folder.path).into_iter().flatten().flatten().collect();
+            files.sort_by_key(fs::DirEntry::file_name);
+            for file in files {
+                let name = file.file_name();
+                let Some(kind) = name.to_str().and_then(type_of) else { continue };
+                let slot: &mut Option<Driver> = found.entry(kind.to_owned()).or_default();
+                judge(kind, file.path(), folder.trusted, slot, &mut rejected);
+            }
+        }
+        (found.into_values().flatten().collect(), rejected)
+    }
+}
+
+fn judge(kind: &str, path: PathBuf, trusted: bool, found: &mut Option<Driver>, rejected: &mut Vec<Rejected>) {
+    let why = match (&found, refusal(&path, trusted)) {
+        (_, Some(why)) => why,
+        (Some(first), None) => Why::Shadowed(first.path.clone()),
+        (None, None) => {
+            *found = Some(Driver { kind: kind.to_owned(), path });
+            return;
+        }
+    };
+    rejected.push(Rejected { kind: kind.to_owned(), path, why });
+}
+
+/// The type that a file of this name is a driver of.
+fn type_of(file_name: &str) -> Option<&str> {
+    let name = file_name.strip_suffix(std::env::consts::EXE_SUFFIX)?;
+    name.strip_prefix(PREFIX).filter(|kind| is_type(kind))
+}
+
+fn is_type(kind: &str) -> bool {
+    kind.len() <= 63
+        && kind.starts_with(|c: char| c.is_ascii_lowercase())
+        && kind.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+#[cfg(unix)]
+fn refusal(path: &Path, trusted: bool) -> Option<Why> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = |path: &Path| path.metadata().map(|data| data.permissions().mode());
+    let Ok(target) = path.canonicalize() else { return Some(Why::NotExecutable) };
+    if !target.is_file() || mode(&target).unwrap_or(0) & 0o111 == 0 {
+        return Some(Why::NotExecutable);
+    }
+    if trusted {
+        return None;
+    }
+    let folders = [Some(target.as_path()), target.parent(), path.parent()];
+    let open = folders.into_iter().flatten().find(|path| mode(path).unwrap_or(0o777) & 0o002 != 0);
+    open.map(|path| Why::WritableByEveryone(path.to_path_buf()))
+}
+
+#[cfg(not(unix))]
+fn refusal(path: &Path, _trusted: bool) -> Option<Why> {
+    (!path.is_file()).then_some(Why::NotExecutable)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+
+    use super::*;
+
+    fn folder(root: &Path, name: &str, drivers: &[(&str, u32)]) -> PathBuf {
+        let path = root.join(name);
+        fs::DirBuilder::new().mode(0o755).create(&path).unwrap();
+        for (driver, mode) in drivers {
+            let file = path.join(format!("kdn-runtime-{driver}"));
+            fs::OpenOptions::new().write(true).create_new(true).mode(*mode).open(&file).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(*mode)).unwrap();
+        }
+        path
+    }
+
+    fn search(driver_path: &Path, path: &[&Path]) -> Search {
+        let env = Env {
+            driver_path: Some(driver_path.into()),
+            path: Some(std::env::join_paths(path).unwrap()),
+            ..Env::default()
+        };
+        Search::new(&env, Path::new("/nowhere"), None)
+    }
+
+    #[test]
+    fn the_first_folder_wins_and_the_others_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        let one = folder(root.path(), "one", &[("a", 0o755)]);
+        let two = folder(root.path(), "two", &[("a", 0o755), ("b", 0o755), ("Nope", 0o755)]);
+        let search = search(&one, &[Path::new("two"), &two, &two]);
+        let (drivers, rejected) = search.all();
+        assert_eq!(
+            drivers.iter().map(|d| d.path.as_path()).collect::<Vec<_>>(),
+            [one.join("kdn-runtime-a"), two.join("kdn-runtime-b")]
+        );
+        assert_eq!(rejected.len(), 1);
+        assert_eq!(rejected[0].why, Why::Shadowed(one.join("kdn-runtime-a")));
+        assert_eq!(search.find("a"), (Some(drivers[0].clone()), rejected));
+        assert_eq!(search.find("../one/kdn-runtime-a").0, None);
+    }
+
+    #[test]
+    fn what_everyone_may_write_is_refused_unless_it_was_named() {
+        let root = tempfile::tempdir().unwrap();
+        let named = folder(root.path(), "named", &[("a", 0o777)]);
+        let open = folder(root.path(), "open", &[("b", 0o755)]);
+        let sound = folder(root.path(), "sound", &[("c", 0o757), ("d", 0o644)]);
+        std::os::unix::fs::symlink(open.join("kdn-runtime-b"), sound.join("kdn-runtime-e")).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).unwrap();
+        let (drivers, rejected) = search(&named, &[&open, &sound]).all();
+        assert_eq!(drivers.len(), 1, "{drivers:?}");
+        let why: Vec<_> = rejected.iter().map(|r| (r.kind.as_str(), r.why.clone())).collect();
+        assert_eq!(
+            why,
+            [
+                ("b", Why::WritableByEveryone(open.clone())),
+                ("c", Why::WritableByEveryone(sound.join("kdn-runtime-c"))),
+                ("d", Why::NotExecutable),
+                ("e", Why::WritableByEveryone(open)),
+            ]
+        );
+    }
+}

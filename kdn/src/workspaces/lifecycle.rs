@@ -1,0 +1,169 @@
+//! Starting, stopping and removing a workspace, each under its lock.
+
+use jiff::Timestamp;
+use kdn_protocol::{
+    ErrorKind, InfoParams, Instance, Network, RemoveParams, StartParams, State, StopParams,
+    host::{Observer, Session, ignore_events},
+    method::{Info, Remove, Start, Stop},
+};
+
+use super::{
+    Manager, Record, WorkspaceLock,
+    manager::{Owned, belongs, checked, close, failed},
+};
+use crate::{
+    config::{expand, levels},
+    output::{CommandError, stream::note},
+};
+
+impl Manager {
+    /// Starts a workspace; one that runs goes on running.
+    pub async fn start(&self, wanted: &str, observer: Observer<'_>) -> Result<Record, CommandError> {
+        let Owned { mut record, lock } = self.own(wanted).await?;
+        let session = self.session(&record).await?;
+        let started = async {
+            let network = self.network_policy(&record)?;
+            let instance = self.inspect(&session, &record).await?;
+            if instance.is_none_or(|instance| instance.state != State::Running) {
+                record.started_at = None;
+            }
+            self.start_in(&session, &mut record, network, observer).await
+        }
+        .await;
+        close(session).await;
+        drop(lock);
+        started.map(|()| record)
+    }
+
+    /// Starts an instance. `record.started_at` is since when it runs, if it does.
+    pub(super) async fn start_in(
+        &self,
+        session: &Session,
+        record: &mut Record,
+        network: Network,
+        observer: Observer<'_>,
+    ) -> Result<(), CommandError> {
+        let doing = "failed to start runtime instance";
+        let refused = |error: kdn_protocol::Error| CommandError::new(format!("{doing}: {error}"));
+        network.check_needs(&session.manifest().capabilities).map_err(refused)?;
+        let params = StartParams::new(&record.runtime.instance_id, network);
+        let answer = session.call::<Start>(&params, observer).await;
+        let instance = answer.map_err(|error| failed(&self.host, doing, error))?;
+        record.update(checked(&record.runtime.kind, instance)?);
+        record.started_at.get_or_insert_with(Timestamp::now);
+        Ok(self.save(record)?)
+    }
+
+    /// Stops a workspace; one that is stopped stays so.
+    pub async fn stop(&self, wanted: &str, observer: Observer<'_>) -> Result<Record, CommandError> {
+        let Owned { mut record, lock } = self.own(wanted).await?;
+        let session = self.session(&record).await?;
+        let stopped = self.stop_in(&session, &mut record, observer).await;
+        close(session).await;
+        drop(lock);
+        stopped.map(|()| record)
+    }
+
+    async fn stop_in(
+        &self,
+        session: &Session,
+        record: &mut Record,
+        observer: Observer<'_>,
+    ) -> Result<(), CommandError> {
+        match session.call::<Stop>(&StopParams::new(&record.runtime.instance_id), observer).await {
+            Ok(instance) => record.update(checked(&record.runtime.kind, instance)?),
+            // What is gone does not run.
+            Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
+                record.runtime.state = State::Stopped;
+            }
+            Err(error) => return Err(failed(&self.host, "failed to stop runtime instance", error)),
+        }
+        if record.runtime.state != State::Running {
+            record.started_at = None;
+        }
+        Ok(self.save(record)?)
+    }
+
+    /// Removes a workspace and its instance. With `force`, one that runs is stopped first, and one whose driver is
+    /// gone is forgotten.
+    pub async fn remove(
+        &self,
+        wanted: &str,
+        force: bool,
+        observer: Observer<'_>,
+    ) -> Result<Record, CommandError> {
+        let Owned { mut record, lock } = self.own(wanted).await?;
+        match self.session(&record).await {
+            Ok(session) => {
+                let removed = self.remove_in(&session, &mut record, force, observer).await;
+                close(session).await;
+                removed?;
+            }
+            Err(error) if self.host.interrupts.count() > 0 => return Err(error),
+            Err(error) if force => note(&format!(
+                "Warning: {error}\nThe workspace was forgotten; instance {} of runtime {:?} may be left behind",
+                record.runtime.instance_id, record.runtime.kind
+            )),
+            Err(error) => {
+                return Err(
+                    error.with_hint("Use --force to forget the workspace, whatever its runtime still holds")
+                );
+            }
+        }
+        self.forget(&record, lock)?;
+        Ok(record)
+    }
+
+    async fn remove_in(
+        &self,
+        session: &Session,
+        record: &mut Record,
+        force: bool,
+        observer: Observer<'_>,
+    ) -> Result<(), CommandError> {
+        let doing = "failed to remove runtime instance";
+        let Some(instance) = self.inspect(session, record).await? else { return Ok(()) };
+        if instance.state == State::Running {
+            if !force {
+                return Err(CommandError::new("workspace is running; stop it first or use --force"));
+            }
+            let stopped = self.stop_in(session, record, observer).await;
+            stopped.map_err(|error| error.context("failed to stop running workspace"))?;
+        }
+        let params = RemoveParams::new(&record.runtime.instance_id);
+        let removed = session.call::<Remove>(&params, observer).await;
+        removed.map(|_| ()).map_err(|error| failed(&self.host, doing, error))
+    }
+
+    fn forget(&self, record: &Record, lock: WorkspaceLock) -> Result<(), CommandError> {
+        self.store.update(|records| {
+            records.retain(|other| other.id != record.id);
+            Ok(())
+        })?;
+        Ok(lock.remove()?)
+    }
+
+    /// The network policy of a workspace as its configuration has it now.
+    pub(super) fn network_policy(&self, record: &Record) -> Result<Network, CommandError> {
+        let storage = self.store.storage();
+        let loaded = levels::load(&record.paths.configuration, storage, &record.project, &record.agent)?;
+        Ok(expand::network(&loaded.config.network)?)
+    }
+
+    /// The state of a workspace's instance now. `None`: the driver has no such instance any more.
+    pub(super) async fn inspect(
+        &self,
+        session: &Session,
+        record: &Record,
+    ) -> Result<Option<Instance>, CommandError> {
+        let params = InfoParams::new(&record.runtime.instance_id);
+        match session.call::<Info>(&params, &mut ignore_events).await {
+            Ok(instance) if !belongs(&instance, record) => Ok(None),
+            Ok(instance) => Ok(Some(checked(&record.runtime.kind, instance)?)),
+            Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
+                Ok(None)
+            }
+            Err(error) => Err(failed(&self.host, "failed to get runtime info", error)),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The states of workspaces as their drivers see them now.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use kdn_protocol::{
+    Instance, ListParams, State,
+    host::{Deadline, Session, ignore_events},
+    method::List,
+};
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{
+    Manager, Record,
+    manager::{belongs, close},
+};
+use crate::output::CommandError;
+
+/// How many pages of `list` a driver may give.
+const MAX_PAGES: usize = 1000;
+/// How long a driver may take in all, from its start to its last page.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A workspace with the state of its instance.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// The workspace; its state is the one of now if `fresh`, else the last that was stored.
+    pub record: Record,
+    /// Whether the driver said so just now.
+    pub fresh: bool,
+    /// What the state does not say.
+    pub reason: Option<String>,
+}
+
+impl Manager {
+    /// Asks the drivers of these workspaces, side by side and with little patience. A driver that does not answer
+    /// leaves its workspaces as they are stored; the second part of the result says why.
+    pub async fn refresh(&self, records: Vec<Record>) -> (Vec<Live>, Vec<CommandError>) {
+        let mut drivers = JoinSet::new();
+        let mut kinds: Vec<&str> = records.iter().map(|record| record.runtime.kind.as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        for kind in kinds {
+            let (manager, kind) = (self.clone(), kind.to_owned());
+            drivers.spawn(async move {
+                // A driver that is dropped in the middle is killed.
+                let late = || {
+                    let message =
+                        format!("runtime driver {kind:?} did not list its instances within {PATIENCE:?}");
+                    Err(CommandError::new(message))
+                };
+                let instances = timeout(PATIENCE, manager.instances(&kind)).await.unwrap_or_else(|_| late());
+                (kind, instances)
+            });
+        }
+        let answers: BTreeMap<_, _> = drivers.join_all().await.into_iter().collect();
+        let answers: BTreeMap<_, _> =
+            answers.into_iter().map(|(kind, instances)| (kind, instances.map(Index::new))).collect();
+        let live = records.into_iter().map(|record| match &answers[&record.runtime.kind] {
+            Ok(index) => index.look_up(record),
+            Err(error) => Live { record, fresh: false, reason: Some(error.message().to_owned()) },
+        });
+        (live.collect(), answers.into_values().filter_map(Result::err).collect())
+    }
+
+    async fn instances(&self, kind: &str) -> Result<Vec<Instance>, CommandError> {
+        let driver = self.catalog.find(kind)?;
+        let session = self.open(&driver).await?;
+        let listed = list(&session).await;
+        close(session).await;
+        listed
+            .map_err(|error| error.context(format_args!("failed to list the instances of runtime {kind:?}")))
+    }
+}
+
+async fn list(session: &Session) -> Result<Vec<Instance>, CommandError> {
+    let mut all = Vec::new();
+    let mut params = ListParams::default();
+    for _ in 0..MAX_PAGES {
+        let page = session.call_within::<List>(&params, Deadline::listing(), &mut ignore_events).await?;
+        all.extend(page.instances);
+        match page.next_cursor {
+            Some(cursor) if params.cursor.as_ref() != Some(&cursor) => params.cursor = Some(cursor),
+            _ => break,
+        }
+    }
+    Ok(all)
+}
+
+/// The instances of a driver by the ids under which a workspace may know its own.
+struct Index {
+    instances: Vec<Instance>,
+    by_id: HashMap<String, usize>,
+}
+
+impl Index {
+    fn new(instances: Vec<Instance>) -> Self {
+        let ids = |instance: &Instance| [instance.id.clone(), instance.workspace_id.clone()];
+        let by_id = instances
+            .iter()
+            .enumerate()
+            .flat_map(|(at, instance)| ids(instance).map(|id| (id, at)))
+            .collect();
+        Self { instances, by_id }
+    }
+
+    fn look_up(&self, mut record: Record) -> Live {
+        let found = self.by_id.get(&record.id).or_else(|| self.by_id.get(&record.runtime.instance_id));
+        let found = found.map(|at| &self.instances[*at]);
+        let Some(instance) = found.filter(|instance| belongs(instance, &record)) else {
+            record.runtime.state = State::Error;
+            record.started_at = None;
+            return Live { record, fresh: true, reason: Some("its instance is gone".to_owned()) };
+        };
+        let mut reason = instance.reason.clone();
+        match instance.validate() {
+            Ok(()) => record.update(instance.clone()),
+            Err(why) => {
+                record.runtime.state = State::Unknown;
+                reason = Some(format!("its runtime returned {why}"));
+            }
+        }
+        if record.runtime.state != State::Running {
+            record.started_at = None;
+        }
+        Live { record, fresh: true, reason }
+    }
+}

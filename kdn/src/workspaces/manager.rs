@@ -1,0 +1,131 @@
+//! What the commands that change workspaces share: the store, the drivers, and how a change ends.
+
+use std::path::PathBuf;
+
+use kdn_protocol::{
+    ErrorKind, Instance,
+    host::{HostError, Session},
+};
+
+use super::{Record, Result as StoreResult, Store, WorkspaceLock, find};
+use crate::{
+    output::{CommandError, stream::note},
+    runtimes::{Catalog, Driver, Host},
+};
+
+/// Makes, changes and removes workspaces.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    /// The workspaces on disk.
+    pub store: Store,
+    /// The drivers.
+    pub catalog: Catalog,
+    /// How drivers are started.
+    pub host: Host,
+}
+
+/// A workspace that this process alone may change, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) record: Record,
+    pub(super) lock: WorkspaceLock,
+}
+
+impl Manager {
+    /// The workspace that a user means.
+    pub fn find(&self, wanted: &str) -> Result<Record, CommandError> {
+        Ok(find(&self.store.read()?, wanted)?.clone())
+    }
+
+    /// Waits until this process alone may change the workspace that a user means.
+    pub(super) async fn own(&self, wanted: &str) -> Result<Owned, CommandError> {
+        let id = self.find(wanted)?.id;
+        let storage: PathBuf = self.store.storage().to_path_buf();
+        let mut interrupts = self.host.interrupts.clone();
+        let (locked_id, name) = (id.clone(), wanted.to_owned());
+        let locking = tokio::task::spawn_blocking(move || {
+            let wait = || note(&format!("Waiting for another kdn to finish with {name}"));
+            WorkspaceLock::acquire_blocking(&storage, &locked_id, wait)
+        });
+        let lock = tokio::select! {
+            lock = locking => lock.expect("locking does not panic")?,
+            _ = interrupts.next() => return Err(CommandError::interrupted()),
+        };
+        // Another kdn may have changed it, or removed it, while this one waited.
+        let records = self.store.read()?;
+        match records.into_iter().find(|record| record.id == id) {
+            Some(record) => Ok(Owned { record, lock }),
+            None => {
+                lock.remove()?;
+                Err(super::Error::NotFound(wanted.to_owned()).into())
+            }
+        }
+    }
+
+    /// Opens a session with the driver of a workspace.
+    pub(super) async fn session(&self, record: &Record) -> Result<Session, CommandError> {
+        if record.runtime.kind.is_empty() || record.runtime.instance_id.is_empty() {
+            return Err(CommandError::new("instance has no runtime configured"));
+        }
+        let driver = self.catalog.find(&record.runtime.kind)?;
+        self.open(&driver).await
+    }
+
+    /// Opens a session with a driver.
+    pub async fn open(&self, driver: &Driver) -> Result<Session, CommandError> {
+        let opened = self.host.open(driver).await;
+        opened.map_err(|error| failed(&self.host, "failed to get runtime", error))
+    }
+
+    /// The same for cleaning up after an interrupt, which only a further one interrupts.
+    pub(super) fn in_spite_of_interrupts(&self) -> Self {
+        let mut manager = self.clone();
+        manager.host.interrupts.acknowledge();
+        manager
+    }
+
+    /// Changes the entry of a workspace; does nothing when it is gone.
+    pub(super) fn save(&self, changed: &Record) -> StoreResult<()> {
+        self.store.update(|records| {
+            if let Some(record) = records.iter_mut().find(|record| record.id == changed.id) {
+                record.clone_from(changed);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Whether a driver's instance can be believed; if not, the error names the driver.
+pub(super) fn checked(driver: &str, instance: Instance) -> Result<Instance, CommandError> {
+    match instance.validate() {
+        Ok(()) => Ok(instance),
+        Err(why) => Err(CommandError::new(format!("runtime {driver:?} returned {why}"))),
+    }
+}
+
+/// Ends a session. A driver that did not go by itself is told of; that is no failure of the command.
+pub(super) async fn close(session: Session) {
+    let path = session.path().to_path_buf();
+    let ending = session.close().await;
+    if ending.forced {
+        note(&format!(
+            "Warning: the runtime driver {} did not exit by itself and was killed",
+            path.display()
+        ));
+    }
+}
+
+/// The error of a call, with what was tried. A cancelled call of an interrupted command is an interruption.
+pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError {
+    if host.interrupts.count() > 0 {
+        return CommandError::interrupted();
+    }
+    let gone = error.refusal().is_some_and(|error| error.kind() == ErrorKind::InstanceNotFound);
+    let error = CommandError::from(error).context(doing);
+    if gone { error.with_hint("Its instance is gone: remove the workspace, and make it anew") } else { error }
+}
+
+/// Whether an instance is the one that a workspace was made with. One of an earlier version does not know its own.
+pub(super) fn belongs(instance: &Instance, record: &Record) -> bool {
+    instance.workspace_id.is_empty() || instance.workspace_id == record.id
+}

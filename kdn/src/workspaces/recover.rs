@@ -1,0 +1,69 @@
+//! Cleaning up after a creation that was cut short.
+
+use std::time::Duration;
+
+use kdn_protocol::{
+    ErrorKind, ListParams, RemoveParams, State, StopParams,
+    host::{Session, ignore_events},
+    method::{List, Remove, Stop},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Manager, Pending, manager::close};
+use crate::output::{CommandError, stream::note};
+
+/// How long to try again while the driver says that the instance is busy.
+const BUSY: Duration = Duration::from_secs(10);
+
+impl Manager {
+    /// Removes what creations that were cut short have left behind. What can't be removed now stays for the next
+    /// time, and does not keep anybody from working.
+    pub async fn recover_all(&self) {
+        let stale = match self.store.stale_pending() {
+            Ok(stale) => stale,
+            Err(error) => return note(&format!("Warning: {error}")),
+        };
+        for pending in stale {
+            let name = pending.reservation().name.clone();
+            note(&match self.recover(pending).await {
+                Ok(()) => format!("Removed what was left of workspace {name}, whose creation was cut short"),
+                Err(error) => format!("Warning: failed to remove what is left of workspace {name}: {error}"),
+            });
+        }
+    }
+
+    /// Removes what is left of one creation.
+    pub(super) async fn recover(&self, pending: Pending) -> Result<(), CommandError> {
+        let driver = self.catalog.find(&pending.reservation().runtime)?;
+        let session = self.open(&driver).await?;
+        let removed = remove_instances(&session, &pending.reservation().workspace_id).await;
+        close(session).await;
+        removed?;
+        Ok(pending.abandon()?)
+    }
+}
+
+/// Removes what a driver has of a workspace.
+pub(super) async fn remove_instances(session: &Session, workspace_id: &str) -> Result<(), CommandError> {
+    let wanted = ListParams::workspaces(vec![workspace_id.to_owned()]);
+    let found = session.call::<List>(&wanted, &mut ignore_events).await?;
+    for instance in found.instances.into_iter().filter(|instance| instance.workspace_id == workspace_id) {
+        if instance.state != State::Stopped {
+            // A half-made instance may well refuse to stop; `remove` has the last word.
+            let _ = session.call::<Stop>(&StopParams::new(&instance.id), &mut ignore_events).await;
+        }
+        let give_up = Instant::now() + BUSY;
+        loop {
+            match session.call::<Remove>(&RemoveParams::new(&instance.id), &mut ignore_events).await {
+                Err(error)
+                    if error.refusal().is_some_and(|e| e.kind() == ErrorKind::Busy)
+                        && Instant::now() < give_up =>
+                {
+                    sleep(Duration::from_millis(200)).await;
+                }
+                result => break result,
+            }
+        }?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! The way into a running workspace.
+
+use std::path::PathBuf;
+
+use kdn_protocol::{
+    Plan, State, TerminalParams,
+    host::{Observer, Session, ignore_events},
+    method::Terminal,
+};
+
+use super::{
+    Manager, Record,
+    manager::{Owned, close, failed},
+};
+use crate::{agents, output::CommandError};
+
+/// A process that leads into a workspace.
+#[derive(Debug)]
+pub struct Entry {
+    /// The absolute path of its executable.
+    pub program: PathBuf,
+    /// Its arguments, its changes to the environment, and its folder.
+    pub plan: Plan,
+}
+
+impl Manager {
+    /// Prepares a command in a workspace, which is started if it does not run. Without a command it is the agent.
+    pub async fn enter(
+        &self,
+        wanted: &str,
+        command: Vec<String>,
+        tty: bool,
+        observer: Observer<'_>,
+    ) -> Result<Entry, CommandError> {
+        let record = self.find(wanted)?;
+        let session = self.session(&record).await?;
+        let entry = self.enter_in(&session, record, command, tty, observer).await;
+        close(session).await;
+        entry
+    }
+
+    async fn enter_in(
+        &self,
+        session: &Session,
+        record: Record,
+        command: Vec<String>,
+        tty: bool,
+        observer: Observer<'_>,
+    ) -> Result<Entry, CommandError> {
+        if session.manifest().capabilities.terminal.is_none() {
+            let kind = &record.runtime.kind;
+            return Err(CommandError::new(format!("runtime {kind} does not support terminal sessions")));
+        }
+        let instance = self.inspect(session, &record).await?;
+        if instance.is_none_or(|instance| instance.state != State::Running) {
+            let Owned { mut record, lock: _lock } = self.own(&record.id).await?;
+            record.started_at = None;
+            let network = self.network_policy(&record)?;
+            let started = self.start_in(session, &mut record, network, observer).await;
+            started.map_err(|error| error.context("failed to auto-start instance"))?;
+        }
+        let command = if command.is_empty() { agents::command(&record.agent) } else { command };
+        let params = TerminalParams::new(&record.runtime.instance_id, command, tty);
+        let plan = session.call::<Terminal>(&params, &mut ignore_events).await;
+        let plan = plan.map_err(|error| failed(&self.host, "failed to open a terminal", error))?;
+        let program = match &plan.program {
+            None => session.path().to_path_buf(),
+            Some(program) => PathBuf::from(program),
+        };
+        if !program.is_absolute() {
+            return Err(CommandError::new(format!(
+                "runtime {:?} returned a terminal program that is not an absolute path: {:?}",
+                record.runtime.kind,
+                program.display().to_string()
+            )));
+        }
+        Ok(Entry { program, plan })
+    }
+}

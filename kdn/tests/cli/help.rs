@@ -1,0 +1,125 @@
+//! Help, and the examples in it: each of them works.
+
+use std::{fs, process::Command};
+
+use insta::assert_snapshot;
+
+use crate::support::{Env, skip_unless};
+
+const COMMANDS: &[&str] = &[
+    "",
+    "init",
+    "list",
+    "remove",
+    "start",
+    "stop",
+    "terminal",
+    "info",
+    "version",
+    "runtime",
+    "runtime list",
+    "workspace",
+    "workspace list",
+    "workspace remove",
+    "workspace start",
+    "workspace stop",
+    "workspace terminal",
+];
+
+fn help(env: &Env, command: &str) -> String {
+    let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+    env.ok(&words)
+}
+
+#[test]
+fn root() {
+    let env = Env::with_drivers(&[]);
+    assert_snapshot!(env.run(&[]), @r"
+    exit code 0
+    --- stdout
+    Run AI agents in isolated workspaces
+    A workspace is a project directory and an instance of a runtime: a sandbox, a
+    container, a pod. The agent works on your files, and sees little else of your
+    machine.
+    Usage: kdn [OPTIONS] [COMMAND]
+    Commands:
+      init       Register a project directory as a workspace
+      list       List the workspaces [alias: ls]
+      remove     Remove a workspace [alias: rm]
+      start      Start a workspace
+      stop       Stop a workspace
+      terminal   Open a terminal in a workspace
+      workspace  Manage workspaces
+      runtime    Manage runtimes
+      info       Show the version, the agents and the runtimes of this machine
+      version    Print the version of kdn
+      help       Print this message or the help of the given subcommand(s)
+    Options:
+          --storage <DIR>
+              Folder of kdn's state [default: $KDN_STORAGE, else ~/.kdn]
+      -h, --help
+              Print help (see a summary with '-h')
+      -V, --version
+              Print version
+    Examples:
+      kdn init ~/src/my-project --agent claude
+      kdn terminal my-project
+      kdn list
+    ");
+    assert_eq!(env.run(&[]).stdout, env.run(&["--help"]).stdout);
+}
+
+#[test]
+fn no_command_is_missing_here() {
+    let env = Env::with_drivers(&[]);
+    let of = |parent: &str| -> Vec<String> {
+        let help = help(&env, parent);
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let names =
+            commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+        names
+            .filter(|name| *name != "help")
+            .map(|name| format!("{parent} {name}").trim().to_owned())
+            .collect()
+    };
+    let mut all: Vec<String> =
+        ["", "workspace", "runtime"].into_iter().flat_map(of).chain([String::new()]).collect();
+    all.sort();
+    let mut known = COMMANDS.to_vec();
+    known.sort_unstable();
+    assert_eq!(all, known);
+}
+
+#[test]
+fn every_example_works() {
+    let tools: Option<Vec<_>> = ["git", "sh", "bash"].into_iter().map(skip_unless).collect();
+    let Some(tools) = tools else { return };
+    for command in COMMANDS {
+        let help = help(&Env::with_drivers(&[]), command);
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  kdn ")).collect();
+        assert!(!examples.is_empty(), "kdn {command} has no examples");
+        for example in examples {
+            let env = Env::new().set("KDN_DEFAULT_RUNTIME", "fake");
+            for tool in &tools {
+                env.tool(tool);
+            }
+            env.program("claude");
+            let project = env.home().join("src/my-project");
+            fs::create_dir(&project).unwrap();
+            git(&project, &["init", "-q"]);
+            git(&project, &["commit", "-q", "--allow-empty", "-m", "start"]);
+            if !example.starts_with("init") {
+                env.ok(&["init", project.to_str().unwrap(), "--agent", "claude"]);
+            }
+            let home = env.home().display().to_string();
+            let example = example.replace("--runtime sandbox", "--runtime fake").replace('~', &home);
+            env.ok(&example.split(' ').collect::<Vec<_>>());
+        }
+    }
+}
+
+fn git(folder: &std::path::Path, args: &[&str]) {
+    let me = ["-c", "user.name=me", "-c", "user.email=me@example.com"];
+    let status = Command::new("git").args(me).args(args).current_dir(folder).status().unwrap();
+    assert!(status.success());
+}

@@ -1,0 +1,13 @@
+//! The executable, as its users meet it.
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "tests start kdn, and set the scene for it")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod support;
+
+mod bad;
+mod commands;
+mod help;
+mod interrupt;
+mod state;
+mod usage;

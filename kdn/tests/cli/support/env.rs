@@ -1,0 +1,166 @@
+//! A small world for kdn: a home, a project folder, drivers on `PATH`, and an environment that nothing leaks into.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{Run, Running, locate};
+
+/// A home, a project folder `src/app` in it, and a folder of executables, all gone with the value.
+pub(crate) struct Env {
+    root: PathBuf,
+    vars: BTreeMap<OsString, OsString>,
+    /// What starts kdn, such as a tool that changes the user.
+    pub(crate) wrapper: Vec<OsString>,
+    _folder: tempfile::TempDir,
+}
+
+impl Env {
+    /// With the driver `fake`.
+    pub(crate) fn new() -> Self {
+        Self::with_drivers(&["fake"])
+    }
+
+    /// With these drivers and no others.
+    pub(crate) fn with_drivers(drivers: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("kdn-").tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let env = Self { root, vars: BTreeMap::new(), wrapper: Vec::new(), _folder: folder };
+        fs::create_dir(env.bin()).unwrap();
+        fs::create_dir_all(env.project()).unwrap();
+        // kdn looks for drivers beside itself, so it can't stay beside all of them.
+        env.install(Path::new(env!("CARGO_BIN_EXE_kdn")), "kdn");
+        for driver in drivers {
+            env.install(&locate::driver(driver), &format!("kdn-runtime-{driver}"));
+        }
+        let home = env.home().into_os_string();
+        let path = env.bin().into_os_string();
+        env.set("HOME", home).set("PATH", path).set("COLUMNS", "80")
+    }
+
+    #[must_use]
+    pub(crate) fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.vars.insert(name.into(), value.into());
+        self
+    }
+
+    /// Puts a tool of the machine on `PATH`.
+    pub(crate) fn tool(&self, tool: &Path) -> &Self {
+        symlink(tool, self.bin().join(tool.file_name().unwrap())).unwrap();
+        self
+    }
+
+    /// Adds the driver `bad`, which misbehaves as its script says.
+    #[must_use]
+    pub(crate) fn with_bad(self, misbehaviour: &str) -> Self {
+        // A link, as a file that is written here could be kept from being run by a test that starts a process just now.
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/bad-driver.sh");
+        symlink(script, self.bin().join("kdn-runtime-bad")).unwrap();
+        self.set("BAD", misbehaviour)
+    }
+
+    /// Puts a program on `PATH` that does nothing.
+    pub(crate) fn program(&self, name: &str) {
+        symlink("/bin/true", self.bin().join(name)).unwrap();
+    }
+
+    fn install(&self, from: &Path, name: &str) {
+        let to = self.bin().join(name);
+        if fs::hard_link(from, &to).is_err() {
+            fs::copy(from, &to).unwrap();
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn bin(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.home().join(".kdn")
+    }
+
+    /// The folder in which kdn runs.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.home().join("src/app")
+    }
+
+    /// A program in this world, such as kdn.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut words = self.wrapper.clone();
+        words.push(self.bin().join("kdn").into_os_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(args);
+        command.env_clear().envs(&self.vars).current_dir(self.project());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs kdn to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        Run::new(self.command(args).output().unwrap(), &self.root)
+    }
+
+    /// Runs kdn, which has to succeed; its stdout without the last line end.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        assert!(output.status.success(), "kdn {args:?}: {}", Run::new(output, &self.root));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// What `kdn list` knows, as JSON.
+    pub(crate) fn list(&self) -> Vec<serde_json::Value> {
+        let json = self.ok(&["list", "--output", "json"]);
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        document["items"].as_array().unwrap().clone()
+    }
+
+    /// Starts kdn and goes on.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::new(self.command(args), &self.root)
+    }
+
+    /// All files and folders below a folder, apart from lock files that always stay.
+    pub(crate) fn tree(&self, folder: &Path) -> Vec<String> {
+        fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    walk(&path, found);
+                }
+                found.push(path);
+            }
+        }
+        let mut found = Vec::new();
+        walk(folder, &mut found);
+        let mut names: Vec<String> =
+            found.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect();
+        names.sort();
+        names
+    }
+
+    /// The processes that belong to this world.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let output = Command::new("ps").args(["axeww", "-o", "pid,command"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mark = self.root.display().to_string();
+        text.lines().filter(|line| line.contains(&mark)).map(str::to_owned).collect()
+    }
+
+    /// Waits a moment for what has been killed to be gone.
+    pub(crate) fn assert_no_processes(&self) {
+        super::wait_until("no process is left", || self.processes().is_empty().then_some(()));
+    }
+}

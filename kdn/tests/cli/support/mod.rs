@@ -1,0 +1,26 @@
+//! What the tests share: a small world of their own for kdn, and ways to run it there.
+
+mod env;
+mod locate;
+mod run;
+
+pub(crate) use env::Env;
+pub(crate) use locate::skip_unless;
+pub(crate) use run::{Run, Running};
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// Waits for something that must happen soon; what `probe` finds.
+pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "this did not come true: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,160 @@
+//! Wrong usage: one line that says what is wrong, a hint, exit code 2.
+
+use insta::assert_snapshot;
+
+use crate::support::Env;
+
+#[test]
+fn wrong_usage() {
+    let env = Env::with_drivers(&[]);
+    let mut all = String::new();
+    for line in [
+        "nope",
+        "workspace nope",
+        "runtime list x",
+        "info x",
+        "list x",
+        "start",
+        "start a b c",
+        "--storage s workspace stop a b",
+        "terminal",
+        "init a b",
+        "list --outptu json",
+        "start -x a",
+        "init -ra --name",
+        "list -o xml",
+        "stop a -o json -o json",
+        "init --progress fast",
+        "init --show-logs -o json",
+    ] {
+        let run = env.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(run.code, Some(2), "{line}: {run}");
+        all += &format!("$ kdn {line}\n{}{}\n", run.stdout, run.stderr);
+    }
+    assert_snapshot!(all, @r#"
+    $ kdn nope
+    Error: unknown command "nope" for "kdn"
+    Run 'kdn --help' for its usage
+
+    $ kdn workspace nope
+    Error: unknown command "nope" for "kdn workspace"
+    Run 'kdn workspace --help' for its usage
+
+    $ kdn runtime list x
+    Error: unknown command "x" for "kdn runtime list"
+    Run 'kdn runtime list --help' for its usage
+
+    $ kdn info x
+    Error: unknown command "x" for "kdn info"
+    Run 'kdn info --help' for its usage
+
+    $ kdn list x
+    Error: unknown command "x" for "kdn list"
+    Run 'kdn list --help' for its usage
+
+    $ kdn start
+    Error: accepts 1 arg(s), received 0
+    Run 'kdn start --help' for its usage
+
+    $ kdn start a b c
+    Error: accepts 1 arg(s), received 3
+    Run 'kdn start --help' for its usage
+
+    $ kdn --storage s workspace stop a b
+    Error: accepts 1 arg(s), received 2
+    Run 'kdn workspace stop --help' for its usage
+
+    $ kdn terminal
+    Error: requires at least 1 arg(s), only received 0
+    Run 'kdn terminal --help' for its usage
+
+    $ kdn init a b
+    Error: accepts at most 1 arg(s), received 2
+    Run 'kdn init --help' for its usage
+
+    $ kdn list --outptu json
+    Error: unknown flag: --outptu
+    Did you mean --output?
+    Run 'kdn list --help' for its usage
+
+    $ kdn start -x a
+    Error: unknown shorthand flag: 'x' in -x
+    Run 'kdn start --help' for its usage
+
+    $ kdn init -ra --name
+    Error: flag needs an argument: --name
+    Run 'kdn init --help' for its usage
+
+    $ kdn list -o xml
+    Error: unsupported output format: xml (supported: json)
+    Run 'kdn list --help' for its usage
+
+    $ kdn stop a -o json -o json
+    {
+      "error": "flag given twice: --output",
+      "hints": [
+        "Run 'kdn stop --help' for its usage"
+      ]
+    }
+
+    $ kdn init --progress fast
+    Error: invalid value "fast" for --progress (supported: auto, plain, json, none)
+    Run 'kdn init --help' for its usage
+
+    $ kdn init --show-logs -o json
+    {
+      "error": "--show-logs cannot be used with --output json"
+    }
+    "#);
+}
+
+#[test]
+fn with_json_the_error_is_the_document() {
+    let env = Env::with_drivers(&[]);
+    assert_snapshot!(env.run(&["start", "--output", "json"]), @r#"
+    exit code 2
+    --- stdout
+    {
+      "error": "accepts 1 arg(s), received 0",
+      "hints": [
+        "Run 'kdn start --help' for its usage"
+      ]
+    }
+    "#);
+    assert_snapshot!(env.run(&["remove", "-ojson", "a", "--nope"]), @r#"
+    exit code 2
+    --- stdout
+    {
+      "error": "unknown flag: --nope",
+      "hints": [
+        "Run 'kdn remove --help' for its usage"
+      ]
+    }
+    "#);
+    // What comes after `--` is not for kdn.
+    assert_snapshot!(env.run(&["start", "--", "a", "-o", "json"]), @r"
+    exit code 2
+    --- stderr
+    Error: unknown shorthand flag: 'o' in -o
+    Run 'kdn start --help' for its usage
+    ");
+}
+
+#[test]
+fn only_a_driver_that_is_asked_for_adds_flags() {
+    let env = Env::new();
+    assert_snapshot!(env.run(&["init", "--fake-steps", "3"]), @r"
+    exit code 2
+    --- stderr
+    Error: unknown flag: --fake-steps
+    Run 'kdn init --help' for its usage
+    ");
+    assert_snapshot!(env.run(&["init", "--fake-steps", "3", "-rfake", "-a", "shell", "--fake-nope", "1"]), @r"
+    exit code 2
+    --- stderr
+    Error: unknown flag: --fake-nope
+    Did you mean --fake-steps?
+    Run 'kdn init --help' for its usage
+    ");
+    env.ok(&["init", "--fake-steps", "3", "--runtime=fake", "-a", "shell"]);
+}
