@@ -25,6 +25,7 @@ pub(crate) struct Envelope<'a> {
 }
 
 /// Why a frame is no message.
+#[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only a driver tells why"))]
 #[derive(Debug)]
 pub(crate) enum Fault {
     NotJson(String),

@@ -65,10 +65,15 @@ pub struct CommandFailure {
     pub stderr_tail: String,
 }
 
+/// How much a driver tells of a command's stderr, in bytes.
+const STDERR_TAIL: usize = 8192;
+
 impl CommandFailure {
-    /// A command that ended with `exit_code`.
-    pub fn new(argv: Vec<String>, exit_code: Option<i32>, stderr_tail: impl Into<String>) -> Self {
-        Self { argv, exit_code, stderr_tail: stderr_tail.into() }
+    /// A command that ended with `exit_code` and printed `stderr`, of which the last part is kept.
+    pub fn new(argv: Vec<String>, exit_code: Option<i32>, stderr: impl Into<String>) -> Self {
+        let mut stderr_tail = stderr.into();
+        stderr_tail.drain(..stderr_tail.ceil_char_boundary(stderr_tail.len().saturating_sub(STDERR_TAIL)));
+        Self { argv, exit_code, stderr_tail }
     }
 }
 

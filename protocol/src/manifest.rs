@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::NetworkMode;
+use crate::{
+    NetworkMode,
+    method::{self, Dashboard, GetStatus, ListAgents, Method, Terminal},
+};
 
 /// What a driver is and can do.
 ///
@@ -120,6 +123,19 @@ pub struct Capabilities {
     /// `mounts` of a workspace are bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_mounts: Option<Supported>,
+}
+
+impl Capabilities {
+    /// Whether a driver with these capabilities has this method.
+    pub fn has_method(&self, name: &str) -> bool {
+        match name {
+            GetStatus::NAME => self.status.is_some(),
+            ListAgents::NAME => self.agents.is_some(),
+            Terminal::NAME => self.terminal.is_some(),
+            Dashboard::NAME => self.dashboard.is_some(),
+            _ => method::NAMES.contains(&name),
+        }
+    }
 }
 
 /// A capability that has no parameters.

@@ -237,6 +237,12 @@ fn once<'a>(what: &str, fields: impl Iterator<Item = (String, &'a str)>) -> Resu
 }
 
 fn absolute(field: &str, path: &Path) -> Result<(), Error> {
+    if path.to_str().is_none() {
+        return Err(Error::invalid_workspace(
+            field,
+            format!("{:?} is not UTF-8", path.display().to_string()),
+        ));
+    }
     let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
     if !path.is_absolute() || climbs {
         let message = format!("{:?} is not an absolute path without \"..\"", path.display().to_string());

@@ -1,4 +1,5 @@
 //! The driver's side of the wire, seen from outside: what a driver made of this crate answers to which bytes.
+#![expect(clippy::unwrap_used, reason = "a test may panic anywhere")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -125,6 +126,9 @@ fn workspace(does: &str) -> Value {
     })
 }
 
+/// A line, and what is expected: an id and a code, or no answer.
+type Case = (Vec<u8>, Option<(Value, i64)>);
+
 /// An answer as its id and the code of its error, 0 for a result.
 fn brief(frame: &Value) -> (Value, i64) {
     assert_ne!(frame.get("result").is_some(), frame.get("error").is_some(), "{frame}");
@@ -150,7 +154,7 @@ fn what_is_read_does_not_depend_on_how_it_is_written() {
 #[test]
 fn every_line_gets_the_answer_that_it_deserves() {
     let message = |rest: &str| format!(r#"{{"jsonrpc":"2.0",{rest}}}"#).into_bytes();
-    let cases: [(Vec<u8>, Option<(Value, i64)>); 33] = [
+    let cases: [Case; 33] = [
         (b"{".into(), Some((json!(null), -32700))),
         (b"hello".into(), Some((json!(null), -32700))),
         (b"[{}".into(), Some((json!(null), -32700))),
@@ -241,6 +245,7 @@ fn an_answer_that_is_too_large_becomes_an_error() {
     assert_eq!(error["message"], "the answer is larger than a frame of 1048576 bytes");
 }
 
+#[cfg(unix)]
 #[test]
 fn what_a_driver_and_its_children_print_is_not_on_the_wire() {
     let mut wire = Wire::open("good-driver");
@@ -436,4 +441,52 @@ fn a_person_is_told_what_it_is() {
         assert_eq!(String::from_utf8(output.stdout).unwrap(), stdout);
         assert_eq!(String::from_utf8(output.stderr).unwrap(), stderr);
     }
+}
+
+#[test]
+fn the_minimal_driver_keeps_the_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("runtimes/minimal");
+    let mut params = initialize();
+    params["storageDir"] = storage.to_str().into();
+    let create = |id: &str, name: &str| {
+        let mut workspace = workspace("");
+        workspace.as_object_mut().unwrap().remove("options");
+        workspace["workspaceId"] = id.repeat(64).into();
+        workspace["name"] = name.into();
+        workspace
+    };
+    let id = json!({"id": "a".repeat(64)});
+
+    let mut wire = Wire::to("minimal");
+    wire.ask("initialize", &params);
+    assert_eq!(wire.ask("list", &json!({}))["result"]["instances"], json!([]));
+    assert!(!storage.exists());
+    wire.request(1, "create", &create("a", "app"));
+    let kinds: Vec<Value> = (0..3).map(|_| wire.next()["params"]["event"].clone()).collect();
+    assert_eq!(kinds, [json!("start"), json!("complete"), json!(null)]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(storage.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    // Its steps are not what is looked at here.
+    let mut wire = Wire::to("minimal");
+    wire.ask("initialize", &params);
+    let mut quietly = |method: &str, params: &Value| {
+        wire.request("quietly", method, params);
+        let answer = wire.next();
+        answer["error"]["data"]["kind"].as_str().map_or_else(|| answer["result"].clone(), Value::from)
+    };
+    assert_eq!(quietly("create", &create("a", "app"))["state"], "stopped", "it is known");
+    assert_eq!(quietly("create", &create("b", "app")), "already_exists");
+    assert_eq!(quietly("start", &json!({"id": id["id"], "network": {}}))["state"], "running");
+    assert_eq!(quietly("remove", &id), "invalid_state");
+    assert_eq!(quietly("info", &json!({"id": "../a"})), "instance_not_found");
+    assert_eq!(quietly("list", &json!({"workspaceIds": ["b"]}))["instances"], json!([]));
+    assert_eq!(quietly("stop", &id)["state"], "stopped");
+    assert_eq!(quietly("remove", &id), json!({}));
+    assert_eq!(quietly("remove", &id), json!({}));
+    assert_eq!(quietly("list", &json!({}))["instances"], json!([]));
 }

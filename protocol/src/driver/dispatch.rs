@@ -57,6 +57,9 @@ async fn call<D: Driver>(
     params: Params<'_>,
     context: &Context,
 ) -> Outcome {
+    if !offers.has_method(method) {
+        return Err(Error::method_not_found(method));
+    }
     match method {
         Create::NAME => {
             let workspace = parse::<Create>(params)?;
@@ -82,22 +85,22 @@ async fn call<D: Driver>(
         }
         Info::NAME => written::<Info>(&driver.info(parse::<Info>(params)?.id).await?),
         List::NAME => written::<List>(&driver.list(parse::<List>(params)?).await?),
-        GetStatus::NAME if offers.status.is_some() => {
+        GetStatus::NAME => {
             parse::<GetStatus>(params)?;
             written::<GetStatus>(&driver.status().await?)
         }
-        ListAgents::NAME if offers.agents.is_some() => {
+        ListAgents::NAME => {
             parse::<ListAgents>(params)?;
             written::<ListAgents>(&driver.list_agents().await?)
         }
-        Terminal::NAME if offers.terminal.is_some() => {
+        Terminal::NAME => {
             let params = parse::<Terminal>(params)?;
             if params.command.is_empty() {
                 return Err(invalid_params("the command is empty").field("command"));
             }
             written::<Terminal>(&driver.terminal(params).await?)
         }
-        Dashboard::NAME if offers.dashboard.is_some() => {
+        Dashboard::NAME => {
             let url = driver.dashboard(parse::<Dashboard>(params)?.id).await?;
             written::<Dashboard>(&DashboardResult::new(url))
         }

@@ -12,9 +12,11 @@ mod manual;
 mod serve;
 mod stdio;
 mod step;
+mod storage;
 mod wire;
 
 pub use api::Driver;
 pub use context::{Context, LogWriter};
 pub use serve::serve;
 pub use step::{Progress, StepReporter};
+pub use storage::make_private;

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{CancelParams, Error, ErrorData, ErrorKind, Method, frame::MAX_FRAME_BYTES};
+use crate::{CancelParams, Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
     Deadline, HostError, connection::Connection, inbox::MALFORMED, inflight::QUEUE, process::Signal,
@@ -36,7 +36,7 @@ pub(super) async fn call<M: Method>(
     let driver = || connection.driver.clone();
     let malformed = |reason: String| HostError::Malformed { driver: driver(), method, reason };
     let params =
-        to_raw_value(params).map_err(|error| malformed(format!("the params can't be written: {error}")))?;
+        to_raw_value(params).map_err(|source| HostError::Unwritable { driver: driver(), method, source })?;
     let size = params.get().len() + ENVELOPE;
     if size > MAX_FRAME_BYTES {
         return Err(HostError::RequestTooLarge { driver: driver(), method, size, max: MAX_FRAME_BYTES });
@@ -53,10 +53,9 @@ pub(super) async fn call<M: Method>(
     let mut interrupts = connection.interrupts().clone();
     let answer = loop {
         tokio::select! {
-            Some(event) = queue.recv() => {
-                clock.touch();
-                observer(event);
-            }
+            // The request first, so that it is on its way before it can be cancelled; the events last, so that a
+            // flood of them keeps nothing from its turn.
+            biased;
             answer = &mut request => break answer,
             number = interrupts.next() => {
                 *connection.interrupts() = interrupts.clone();
@@ -74,6 +73,10 @@ pub(super) async fn call<M: Method>(
                     return Err(HostError::TimedOut { driver: driver(), method, within, stderr });
                 }
                 unanswered.cancel(&mut clock).await;
+            }
+            Some(event) = queue.recv() => {
+                clock.touch();
+                observer(event);
             }
         }
     };
@@ -99,13 +102,14 @@ pub(super) async fn call<M: Method>(
     }
 }
 
+/// The driver's error, as the reader put it together.
 fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
-    let data = data.and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
-    let data = data.unwrap_or_else(|| {
-        let by_code = ErrorKind::ALL.iter().find(|kind| kind.code() == code && code < 0);
-        ErrorData { kind: by_code.copied().unwrap_or_default(), ..ErrorData::default() }
-    });
-    Error { code, message: message.into(), data: Box::new(data) }
+    let mut refusal = Error::internal(message);
+    refusal.code = code;
+    if let Some(data) = data.and_then(|data| serde_json::from_str(data.get()).ok()) {
+        refusal.data = data;
+    }
+    refusal
 }
 
 /// When to lose patience.

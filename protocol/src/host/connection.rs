@@ -86,7 +86,11 @@ impl Connection {
 
     /// What is known when the driver has closed its stdout; ends the driver.
     pub(super) async fn ending(&self) -> Ending {
-        self.end(CLOSED).await
+        let mut ending = self.end(CLOSED).await;
+        if ending.forced {
+            ending.fault.get_or_insert_with(|| "it closed its stdout and did not exit".into());
+        }
+        ending
     }
 
     /// Ends the session: `shutdown`, the end of stdin, then TERM, then KILL.

@@ -80,6 +80,16 @@ pub enum HostError {
         /// The limit in bytes.
         max: usize,
     },
+    /// The request can't be written as JSON.
+    #[error("the request {method} to runtime driver {driver:?} can't be written: {source}")]
+    Unwritable {
+        /// The driver's type.
+        driver: String,
+        /// The method.
+        method: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// The driver says that it is another type, or speaks another version.
     #[error("runtime driver {driver:?} ({}) {reason}", path.display())]
     Mismatch {
@@ -133,7 +143,8 @@ impl fmt::Display for Ending {
             (None, None) => f.write_str("it closed its stdout")?,
         }
         if let Some(sample) = &self.stray_sample {
-            write!(f, "; {} stray lines on stdout, the first: {sample:?}", self.stray_lines)?;
+            let plural = if self.stray_lines == 1 { "" } else { "s" };
+            write!(f, "; {} stray line{plural} on stdout, the first: {sample:?}", self.stray_lines)?;
         }
         f.write_str(&tail(&self.stderr))
     }

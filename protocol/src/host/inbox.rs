@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use jsonrpsee::core::client::{ReceivedMessage, TransportReceiverT};
+use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::{io::AsyncReadExt, process::ChildStdout, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -161,7 +162,7 @@ fn judge(line: &[u8], inflight: &Inflight) -> Verdict {
         (Some(name), None) => notification(&name, envelope.params, inflight),
         (Some(name), Some(id)) => Verdict::Reply(refuse(&name, id)),
         (None, _) if envelope.has_method() => Verdict::Stray,
-        (None, _) => match envelope.integer_id().filter(|id| inflight.events(*id).is_some()) {
+        (None, _) => match envelope.integer_id().filter(|id| inflight.answered(*id)) {
             Some(id) => Verdict::Response(response(id, &envelope)),
             None => Verdict::Stray,
         },
@@ -181,27 +182,44 @@ fn notification(name: &str, params: Option<&RawValue>, inflight: &Inflight) -> V
         },
         _ => return Verdict::Ignore,
     };
-    match request_id.map(|id| inflight.events(id)) {
-        Some(Some(events)) => Verdict::Notify(events, event),
-        // A step after the response, or of a request that never was.
-        Some(None) => Verdict::Stray,
-        None => Verdict::Ignore,
+    let events = request_id.map_or_else(|| inflight.any_events(), |id| inflight.events(id));
+    events.map_or(Verdict::Ignore, |events| Verdict::Notify(events, event))
+}
+
+/// An error as a driver sends it.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with a code and a message")]
+struct Refusal<'a> {
+    code: i32,
+    message: String,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl Refusal<'_> {
+    /// Takes an error whose data are not what they should be for one without.
+    fn read(self) -> Error {
+        let mut error = Error::internal(self.message);
+        error.code = self.code;
+        if let Some(data) = self.data.and_then(|data| serde_json::from_str(data.get()).ok()) {
+            error.data = data;
+        }
+        error
     }
 }
 
 /// The response, put together anew: the client takes only what is strictly right, and ends the connection at
 /// anything else.
 fn response(id: u64, envelope: &Envelope<'_>) -> Vec<u8> {
-    let null = |value: &&RawValue| value.get() == "null";
-    let error = envelope.error.filter(|error| !null(error));
-    let malformed = |why: &str| Error::new(ErrorKind::Internal, format!("{MALFORMED}{why}"));
-    let error = match (envelope.result, error) {
+    let there = |value: &&RawValue| value.get() != "null";
+    let malformed = |why: &str| Error::internal(format!("{MALFORMED}{why}"));
+    let error = match (envelope.result.filter(there), envelope.error.filter(there)) {
         (Some(result), None) => {
             let (before, after) = (format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#), "}");
             return [before.as_bytes(), result.get().as_bytes(), after.as_bytes()].concat();
         }
-        (None, Some(error)) => serde_json::from_str::<Error>(error.get())
-            .unwrap_or_else(|error| malformed(&format!("its error does not fit: {error}"))),
+        (None, Some(error)) => serde_json::from_str::<Refusal>(error.get())
+            .map_or_else(|error| malformed(&format!("its error does not fit: {error}")), Refusal::read),
         (Some(_), Some(_)) => malformed("it has both a result and an error"),
         (None, None) => malformed("it has neither a result nor an error"),
     };

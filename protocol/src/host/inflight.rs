@@ -37,6 +37,16 @@ impl Inflight {
         self.lock().remove(&id);
     }
 
+    /// Whether a request waited for an answer; it has one now.
+    pub(super) fn answered(&self, id: u64) -> bool {
+        self.lock().remove(&id).is_some()
+    }
+
+    /// Where events of any request go. `None`: there is none.
+    pub(super) fn any_events(&self) -> Option<mpsc::Sender<Event>> {
+        self.lock().values().next().cloned()
+    }
+
     /// Where events of a request go. `None`: it does not wait for an answer.
     pub(super) fn events(&self, id: u64) -> Option<mpsc::Sender<Event>> {
         self.lock().get(&id).cloned()

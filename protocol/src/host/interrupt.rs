@@ -22,6 +22,11 @@ impl InterruptSender {
         (Self(sender), Interrupts { receiver, seen: 0 })
     }
 
+    /// One more that listens, from the first interrupt on.
+    pub fn listen(&self) -> Interrupts {
+        Interrupts { receiver: self.0.subscribe(), seen: 0 }
+    }
+
     /// The user said it once more.
     pub fn interrupt(&self) {
         self.0.send_modify(|count| *count += 1);

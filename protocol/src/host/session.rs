@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, path::PathBuf, sync::atomic::Ordering};
 
 use crate::{
-    Empty, Flag, InitializeParams, Manifest, Method, PROTOCOL_VERSIONS,
+    Empty, Error, ErrorKind, Flag, InitializeParams, Manifest, Method, PROTOCOL_VERSION, PROTOCOL_VERSIONS,
     method::{Flags, Initialize, Type},
 };
 
@@ -68,7 +68,7 @@ impl Session {
         self.call_within::<M>(params, Deadline::of(M::NAME), observer).await
     }
 
-    /// Calls a method within `deadline`.
+    /// Calls a method within `deadline`. One that the driver does not declare is refused without asking it.
     ///
     /// The first interrupt cancels the request; the call then still returns the driver's answer: an error of kind
     /// `cancelled`, or the result if that was faster.
@@ -78,6 +78,11 @@ impl Session {
         deadline: Deadline,
         observer: Observer<'_>,
     ) -> Result<M::Result, HostError> {
+        if !self.manifest.capabilities.has_method(M::NAME) {
+            let (driver, error) =
+                (self.connection.driver.clone(), Box::new(Error::method_not_found(M::NAME)));
+            return Err(HostError::Refused { driver, method: M::NAME, error });
+        }
         call::<M>(&self.connection, params, deadline, observer).await
     }
 
@@ -109,6 +114,7 @@ pub async fn describe(launch: &Launch) -> Result<Described, HostError> {
         let deadline = Deadline::of(Type::NAME);
         let manifest = call::<Type>(&connection, &Empty {}, deadline, &mut ignore_events).await?;
         check(launch, &manifest)?;
+        let deadline = Deadline::of(Flags::NAME);
         let flags = call::<Flags>(&connection, &Empty {}, deadline, &mut ignore_events).await?.flags;
         Ok(Described { manifest, flags })
     }
@@ -124,13 +130,28 @@ async fn initialize(
 ) -> Result<Manifest, HostError> {
     let params = InitializeParams::new(launch.host.clone(), storage_dir);
     let deadline = Deadline::of(Initialize::NAME);
-    let result = call::<Initialize>(connection, &params, deadline, &mut ignore_events).await?;
+    let result = call::<Initialize>(connection, &params, deadline, &mut ignore_events).await;
+    let result = result.map_err(|error| say_what_to_update(error, launch))?;
     if !PROTOCOL_VERSIONS.contains(&result.protocol_version) {
         let reason = format!("chose protocol version {}, which was not offered", result.protocol_version);
         return Err(mismatch(launch, reason));
     }
     check(launch, &result.manifest)?;
     Ok(result.manifest)
+}
+
+fn say_what_to_update(mut error: HostError, launch: &Launch) -> HostError {
+    if let HostError::Refused { error, .. } = &mut error
+        && error.kind() == ErrorKind::VersionMismatch
+    {
+        let newest = error.data.supported.iter().flatten().max();
+        let hint = match newest {
+            Some(newest) if *newest > PROTOCOL_VERSION => format!("update {}", launch.host.name),
+            _ => format!("update the runtime driver at {}", launch.path.display()),
+        };
+        error.data.hints.push(hint);
+    }
+    error
 }
 
 fn check(launch: &Launch, manifest: &Manifest) -> Result<(), HostError> {
