@@ -33,12 +33,8 @@ impl WorkspaceLock {
         }
     }
 
-    /// Takes the lock; when somebody holds it, calls `on_wait` and waits, for as long as it takes.
-    pub fn acquire_blocking(storage: &Path, id: &str, on_wait: impl FnOnce()) -> Result<Self> {
-        if let Some(lock) = Self::try_acquire(storage, id)? {
-            return Ok(lock);
-        }
-        on_wait();
+    /// Takes the lock; when somebody holds it, waits for as long as it takes.
+    pub fn acquire_blocking(storage: &Path, id: &str) -> Result<Self> {
         loop {
             let lock = Self::open(storage, id)?;
             if let Err(source) = files::lock(&lock.file) {
@@ -79,7 +75,6 @@ impl WorkspaceLock {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::mpsc;
     use std::thread;
 
     use super::*;
@@ -96,19 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn says_that_it_waits() {
+    fn waits_for_its_turn() {
         let dir = tempfile::tempdir().unwrap();
         let lock = WorkspaceLock::try_acquire(dir.path(), "a").unwrap().unwrap();
-        let (waiting, waits) = mpsc::channel();
-        let storage = dir.path();
+        let free = AtomicU32::new(0);
         thread::scope(|scope| {
-            let waiter = scope.spawn(move || {
-                WorkspaceLock::acquire_blocking(storage, "a", || waiting.send(()).unwrap()).unwrap()
+            let waiter = scope.spawn(|| {
+                let _lock = WorkspaceLock::acquire_blocking(dir.path(), "a").unwrap();
+                free.load(Ordering::SeqCst)
             });
-            waits.recv().unwrap();
-            assert!(!waiter.is_finished());
+            free.store(1, Ordering::SeqCst);
             drop(lock);
-            waiter.join().unwrap();
+            assert_eq!(waiter.join().unwrap(), 1);
         });
     }
 
@@ -120,7 +114,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for round in 0..50 {
-                        let lock = WorkspaceLock::acquire_blocking(dir.path(), "a", || ()).unwrap();
+                        let lock = WorkspaceLock::acquire_blocking(dir.path(), "a").unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         inside.fetch_sub(1, Ordering::SeqCst);
                         if round % 2 == 0 {

@@ -1,7 +1,5 @@
 //! What the commands that change workspaces share: the store, the drivers, and how a change ends.
 
-use std::path::PathBuf;
-
 use kdn_protocol::{
     ErrorKind, Instance,
     host::{HostError, Session},
@@ -40,16 +38,9 @@ impl Manager {
     /// Waits until this process alone may change the workspace that a user means.
     pub(super) async fn own(&self, wanted: &str) -> Result<Owned, CommandError> {
         let id = self.find(wanted)?.id;
-        let storage: PathBuf = self.store.storage().to_path_buf();
-        let mut interrupts = self.host.interrupts.clone();
-        let (locked_id, name) = (id.clone(), wanted.to_owned());
-        let locking = tokio::task::spawn_blocking(move || {
-            let wait = || note(&format!("Waiting for another kdn to finish with {name}"));
-            WorkspaceLock::acquire_blocking(&storage, &locked_id, wait)
-        });
-        let lock = tokio::select! {
-            lock = locking => lock.expect("locking does not panic")?,
-            _ = interrupts.next() => return Err(CommandError::interrupted()),
+        let lock = match WorkspaceLock::try_acquire(self.store.storage(), &id)? {
+            Some(lock) => lock,
+            None => self.wait_for(&id, wanted).await?,
         };
         // Another kdn may have changed it, or removed it, while this one waited.
         let records = self.store.read()?;
@@ -58,6 +49,17 @@ impl Manager {
             return Err(super::Error::NotFound(wanted.to_owned()).into());
         };
         Ok(Owned { record, lock })
+    }
+
+    async fn wait_for(&self, id: &str, wanted: &str) -> Result<WorkspaceLock, CommandError> {
+        note(&format!("Waiting for another kdn to finish with {wanted}"));
+        let (storage, id) = (self.store.storage().to_path_buf(), id.to_owned());
+        let locking = tokio::task::spawn_blocking(move || WorkspaceLock::acquire_blocking(&storage, &id));
+        let mut interrupts = self.host.interrupts.clone();
+        tokio::select! {
+            lock = locking => Ok(lock.expect("locking does not panic")?),
+            _ = interrupts.next() => Err(CommandError::interrupted()),
+        }
     }
 
     /// Opens a session with the driver of a workspace.

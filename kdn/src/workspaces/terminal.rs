@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use kdn_protocol::{
-    Plan, State, TerminalParams,
-    host::{Observer, Session, ignore_events},
+    ErrorKind, Plan, State, TerminalParams,
+    host::{HostError, Observer, Session, ignore_events},
     method::Terminal,
 };
 
@@ -51,17 +51,18 @@ impl Manager {
             let kind = &record.runtime.kind;
             return Err(CommandError::new(format!("runtime {kind} does not support terminal sessions")));
         }
-        let instance = self.inspect(session, &record).await?;
-        if instance.is_none_or(|instance| instance.state != State::Running) {
+        let command = if command.is_empty() { agents::command(&record.agent) } else { command };
+        let params = TerminalParams::new(&record.runtime.instance_id, command, tty);
+        let mut plan = session.call::<Terminal>(&params, &mut ignore_events).await;
+        // A driver knows best whether the instance runs, so it is asked only when it refuses.
+        if plan.as_ref().is_err_and(may_not_run) && !self.runs(session, &record).await? {
             let Owned { mut record, lock: _lock } = self.own(&record.id).await?;
             record.started_at = None;
             let network = self.network_policy(&record)?;
             let started = self.start_in(session, &mut record, network, observer).await;
             started.map_err(|error| error.context("failed to auto-start instance"))?;
+            plan = session.call::<Terminal>(&params, &mut ignore_events).await;
         }
-        let command = if command.is_empty() { agents::command(&record.agent) } else { command };
-        let params = TerminalParams::new(&record.runtime.instance_id, command, tty);
-        let plan = session.call::<Terminal>(&params, &mut ignore_events).await;
         let plan = plan.map_err(|error| failed(&self.host, "failed to open a terminal", error))?;
         let program = match &plan.program {
             None => session.path().to_path_buf(),
@@ -76,4 +77,14 @@ impl Manager {
         }
         Ok(Entry { program, plan })
     }
+
+    async fn runs(&self, session: &Session, record: &Record) -> Result<bool, CommandError> {
+        let instance = self.inspect(session, record).await?;
+        Ok(instance.is_some_and(|instance| instance.state == State::Running))
+    }
+}
+
+fn may_not_run(error: &HostError) -> bool {
+    let kind = error.refusal().map(kdn_protocol::Error::kind);
+    matches!(kind, Some(ErrorKind::InvalidState | ErrorKind::InstanceNotFound))
 }

@@ -43,7 +43,9 @@ pub fn start(folder: &Path, plan: &Plan) -> Outcome {
         .spawn()
         .doing("start the supervisor")?;
     let told = match child.stdin.take() {
-        Some(stdin) => serde_json::to_writer(stdin, plan).map_err(io::Error::from),
+        Some(mut stdin) => {
+            serde_json::to_vec(plan).map_err(io::Error::from).and_then(|plan| stdin.write_all(&plan))
+        }
         None => Ok(()),
     };
     let mut line = String::new();
