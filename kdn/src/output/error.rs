@@ -23,6 +23,11 @@ pub trait Advice: Error {
     fn exit_code(&self) -> u8 {
         1
     }
+
+    /// Whether it may be gone when the user tries again in a moment.
+    fn is_temporary(&self) -> bool {
+        false
+    }
 }
 
 /// Why a command failed, and what the user can do about it.
@@ -33,12 +38,13 @@ pub struct CommandError {
     message: String,
     hints: Vec<String>,
     exit_code: u8,
+    temporary: bool,
 }
 
 impl CommandError {
     /// An error without hints.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), exit_code: 1 }
+        Self { message: message.into(), hints: Vec::new(), exit_code: 1, temporary: false }
     }
 
     /// Adds a hint.
@@ -82,6 +88,11 @@ impl CommandError {
         self.exit_code
     }
 
+    /// Whether it may be gone when the user tries again in a moment.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
     /// For stderr: `Error: ...`, and a line for each hint.
     pub fn to_text(&self) -> String {
         let mut out = format!("Error: {}\n", text::lines(&self.message));
@@ -113,7 +124,12 @@ impl Error for CommandError {}
 
 impl<E: Advice> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self { message: chain(&error), hints: error.hints(), exit_code: error.exit_code() }
+        Self {
+            message: chain(&error),
+            hints: error.hints(),
+            exit_code: error.exit_code(),
+            temporary: error.is_temporary(),
+        }
     }
 }
 
