@@ -1,4 +1,4 @@
-//! The agents that kdn knows by name.
+//! What is run inside a workspace for each agent that kdn knows by name.
 
 /// What starts each known agent inside a workspace. `shell` is no agent but the user's own way in.
 const COMMANDS: &[(&str, &[&str])] = &[
