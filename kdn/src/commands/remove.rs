@@ -30,7 +30,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.manager(report.stderr());
+    let manager = context.reporting_manager(&report);
     let wanted = &args.workspace.name;
     if args.force
         && let Some(id) = manager.forget_pending(wanted).await?

@@ -9,11 +9,11 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, belongs, checked, close, failed},
+    manager::{Owned, belongs, checked, failed},
 };
 use crate::{
     config::{expand, levels},
-    output::{CommandError, stream::note},
+    output::CommandError,
 };
 
 impl Manager {
@@ -30,7 +30,7 @@ impl Manager {
             self.start_in(&session, &mut record, network, observer).await
         }
         .await;
-        close(session).await;
+        self.close(session).await;
         drop(lock);
         started.map(|()| record)
     }
@@ -59,7 +59,7 @@ impl Manager {
         let Owned { mut record, lock } = self.own(wanted).await?;
         let session = self.session(&record).await?;
         let stopped = self.stop_in(&session, &mut record, observer).await;
-        close(session).await;
+        self.close(session).await;
         drop(lock);
         stopped.map(|()| record)
     }
@@ -96,7 +96,7 @@ impl Manager {
         let removed = match self.session(&record).await {
             Ok(session) => {
                 let removed = self.remove_in(&session, &mut record, force, observer).await;
-                close(session).await;
+                self.close(session).await;
                 removed
             }
             Err(error) => Err(error),
@@ -105,7 +105,7 @@ impl Manager {
             Ok(true) => {}
             Ok(false) => return Err(CommandError::new("workspace is running; stop it first or use --force")),
             Err(error) if self.host.interrupts.count() > 0 || error.is_temporary() => return Err(error),
-            Err(error) if force => note(&format!(
+            Err(error) if force => self.notes.say(&format!(
                 "Warning: {error}\nThe workspace was forgotten; instance {} of runtime {:?} may be left behind",
                 record.runtime.instance_id, record.runtime.kind
             )),

@@ -9,8 +9,8 @@ use kdn_protocol::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Manager, Pending, Reservation, find, id, manager::close};
-use crate::output::{CommandError, stream::note};
+use super::{Error, Manager, Pending, Reservation, find, id};
+use crate::output::CommandError;
 
 /// How long to try again while the driver says that the instance is busy.
 const BUSY: Duration = Duration::from_secs(10);
@@ -21,11 +21,11 @@ impl Manager {
     pub async fn recover_all(&self) {
         let stale = match self.store.stale_pending() {
             Ok(stale) => stale,
-            Err(error) => return note(&format!("Warning: {error}")),
+            Err(error) => return self.notes.say(&format!("Warning: {error}")),
         };
         for pending in stale {
             let Reservation { name, workspace_id, .. } = pending.reservation().clone();
-            note(&match self.recover(pending).await {
+            self.notes.say(&match self.recover(pending).await {
                 Ok(()) => format!("Removed what was left of workspace {name}, whose creation was cut short"),
                 Err(error) => format!(
                     "Warning: failed to remove what is left of workspace {name}: {error}\n\
@@ -55,7 +55,7 @@ impl Manager {
             if self.host.interrupts.count() > 0 || error.is_temporary() {
                 return Err(error);
             }
-            note(&format!(
+            self.notes.say(&format!(
                 "Warning: {error}\nWorkspace {name} was forgotten; an instance of it may be left behind at runtime \
                  {runtime:?}"
             ));
@@ -69,7 +69,7 @@ impl Manager {
         let driver = self.catalog.find(&pending.reservation().runtime)?;
         let session = self.open(&driver).await?;
         let removed = remove_instances(&session, &pending.reservation().workspace_id).await;
-        close(session).await;
+        self.close(session).await;
         removed
     }
 }

@@ -181,6 +181,18 @@ fn what_can_never_be_cleaned_up_is_forgotten_on_request() {
     Error: workspace not found: app
     Use 'workspace list' to see available workspaces
     ");
+    assert_snapshot!(env.run(&["stop", "app", "-o", "json", "--progress", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "workspace not found: app",
+      "hints": [
+        "Use 'workspace list' to see available workspaces"
+      ]
+    }
+    --- stderr
+    {"event":"note","text":"Warning: failed to remove what is left of workspace app: failed to get runtime: runtime not found: fake\n'kdn remove --force [SHORT ID  ]' forgets it, whatever its runtime still holds"}
+    "#);
     assert_snapshot!(env.run(&["remove", "app", "--force"]), @r#"
     exit code 0
     --- stdout
