@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 
 use serde::Serialize;
 
@@ -156,6 +157,14 @@ impl Advice for workspaces::Error {
             Self::Ambiguous { .. } => "Give the name, or more characters of the id".to_owned(),
             Self::Parse { path, .. } | Self::InvalidRecord { path, .. } => {
                 format!("Correct {0}, or move it away to start with an empty list", path.display())
+            }
+            Self::Read { path, source }
+            | Self::Write { path, source }
+            | Self::OpenLock { path, source }
+            | Self::Lock { path, source }
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                format!("Check the permissions of {}, or choose another folder with --storage", path.display())
             }
             Self::InUse(_) => "Wait until the other command has ended".to_owned(),
             _ => return Vec::new(),
