@@ -118,15 +118,10 @@ fn bubblewrap(home: &Path, project: &Path) -> Command {
     {
         command.args(["--symlink", target, link]);
     }
-    for place in
-        ["/opt", "/etc/ssl", "/etc/ld.so.cache", "/etc/alternatives", "/etc/nsswitch.conf", "/etc/profile"]
-    {
+    for place in ["/opt"].into_iter().chain(ETC) {
         if Path::new(place).exists() {
             command.args(["--ro-bind", place, place]);
         }
-    }
-    for file in ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
-        command.args(["--ro-bind", "/etc/hosts", file]);
     }
     command.arg("--bind").arg(home).arg("/home/agent");
     command.arg("--bind").arg(project).args(["/workspace/sources", "--chdir", "/workspace/sources", "true"]);
