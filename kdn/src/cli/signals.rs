@@ -2,32 +2,36 @@
 
 use kdn_protocol::host::{InterruptSender, Interrupts};
 
-/// Turns SIGINT, SIGTERM and SIGHUP into interrupts for as long as kdn runs.
+/// Turns SIGINT, SIGTERM and SIGHUP into interrupts from now on, for as long as kdn runs.
+#[cfg(unix)]
 pub(super) fn listen() -> Interrupts {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let (sender, interrupts) = InterruptSender::new();
-    tokio::spawn(forward(sender));
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    // Without its handlers, kdn ends by these signals as any program does.
+    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return interrupts };
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+                _ = hup.recv() => {}
+            }
+            sender.interrupt();
+        }
+    });
     interrupts
 }
 
-#[cfg(unix)]
-async fn forward(sender: InterruptSender) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
-    loop {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-            _ = hup.recv() => {}
-        }
-        sender.interrupt();
-    }
-}
-
+/// Turns Ctrl-C into interrupts for as long as kdn runs.
 #[cfg(not(unix))]
-async fn forward(sender: InterruptSender) {
-    while tokio::signal::ctrl_c().await.is_ok() {
-        sender.interrupt();
-    }
+pub(super) fn listen() -> Interrupts {
+    let (sender, interrupts) = InterruptSender::new();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            sender.interrupt();
+        }
+    });
+    interrupts
 }
