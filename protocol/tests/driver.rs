@@ -444,6 +444,7 @@ fn a_person_is_told_what_it_is() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "breaks a file")]
 fn the_minimal_driver_keeps_the_rules() {
     let folder = tempfile::tempdir().unwrap();
     let storage = folder.path().join("runtimes/minimal");
@@ -486,6 +487,12 @@ fn the_minimal_driver_keeps_the_rules() {
     assert_eq!(quietly("info", &json!({"id": "../a"})), "instance_not_found");
     assert_eq!(quietly("list", &json!({"workspaceIds": ["b"]}))["instances"], json!([]));
     assert_eq!(quietly("stop", &id)["state"], "stopped");
+
+    // What can't be read is there, and can be removed.
+    std::fs::write(storage.join("a".repeat(64)), "{").unwrap();
+    let broken = quietly("info", &id);
+    assert_eq!(broken["state"], "error");
+    assert_eq!(quietly("list", &json!({"workspaceIds": [id["id"]]}))["instances"], json!([broken]));
     assert_eq!(quietly("remove", &id), json!({}));
     assert_eq!(quietly("remove", &id), json!({}));
     assert_eq!(quietly("list", &json!({}))["instances"], json!([]));

@@ -12,11 +12,11 @@ mod manual;
 mod serve;
 mod stdio;
 mod step;
-mod storage;
+mod store;
 mod wire;
 
 pub use api::Driver;
 pub use context::{Context, LogWriter};
 pub use serve::serve;
 pub use step::{Progress, StepReporter};
-pub use storage::make_private;
+pub use store::{Store, make_private};
