@@ -74,7 +74,9 @@ impl Manager {
     /// Opens a session with a driver.
     pub async fn open(&self, driver: &Driver) -> Result<Session, CommandError> {
         let opened = self.host.open(driver).await;
-        opened.map_err(|error| failed(&self.host, "failed to get runtime", error))
+        let session = opened.map_err(|error| failed(&self.host, "failed to get runtime", error))?;
+        self.catalog.saw(driver, session.manifest());
+        Ok(session)
     }
 
     /// The same for cleaning up after an interrupt, which only a further one interrupts.
