@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks start processes of their own")]
 
-#[expect(dead_code, reason = "each benchmark uses a part of it")]
+#[expect(dead_code, unused_imports, reason = "each benchmark uses a part of it")]
 mod support;
 
 use std::process::{Command, Stdio};

@@ -1,7 +1,6 @@
 //! What the protocol costs: a driver session, a round trip, a flood of notifications.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks start processes of their own")]
-#![expect(clippy::print_stdout, reason = "benchmarks print their results")]
 
 mod support;
 
@@ -128,8 +127,11 @@ fn steps(runtime: &Runtime, storage: &Path) {
         session.call::<Create>(&workspace, &mut count).await.expect("an instance");
         let took = start.elapsed();
         let grown = support::peak_memory().zip(before).map(|(after, before)| after - before);
-        println!("{seen} step notifications of one call, {STEPS} asked for: {took:?}");
-        println!("  peak memory grew by {} KiB since a call with a tenth of them", grown.unwrap_or_default());
+        support::say!("{seen} step notifications of one call, {STEPS} asked for: {took:?}");
+        support::say!(
+            "  peak memory grew by {} KiB since a call with a tenth of them",
+            grown.unwrap_or_default()
+        );
         session.close().await;
     });
 }

@@ -1,12 +1,19 @@
 //! Measuring one thing against another: both in turn, over and over, in one run, so that the ratio holds on a machine
 //! whose speed drifts.
 
-#![expect(clippy::print_stdout, reason = "benchmarks print their results")]
-
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+/// Prints a line of the report. A reader that has gone away must not leave a benchmark half done.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
+pub(crate) use say;
 
 /// The median times of `subject` and `reference`, run in turn `rounds` times after one round that does not count.
 pub(crate) fn pair(rounds: usize, subject: impl FnMut(), reference: impl FnMut()) -> Pair {
@@ -49,9 +56,9 @@ impl Pair {
         let reference_time = median(self.times.iter().map(|(_, r)| r.as_secs_f64()).collect());
         let ratio = median(self.times.iter().map(|(s, r)| s.as_secs_f64() / r.as_secs_f64()).collect());
         let verdict = if ratio <= bound { "within" } else { "ABOVE" };
-        println!("{subject}: {}", unit(subject_time));
-        println!("  against {reference}: {}", unit(reference_time));
-        println!("  ratio {ratio:.2}, {verdict} {bound} ({} rounds)", self.times.len());
+        say!("{subject}: {}", unit(subject_time));
+        say!("  against {reference}: {}", unit(reference_time));
+        say!("  ratio {ratio:.2}, {verdict} {bound} ({} rounds)", self.times.len());
     }
 }
 

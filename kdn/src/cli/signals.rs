@@ -2,20 +2,15 @@
 
 use kdn_protocol::host::{InterruptSender, Interrupts};
 
-/// Turns SIGINT, SIGTERM and SIGHUP into interrupts, from now on and for as long as kdn runs.
-pub(super) fn listen() -> Interrupts {
-    let (sender, interrupts) = InterruptSender::new();
-    forward(sender);
-    interrupts
-}
-
+/// Turns SIGINT, SIGTERM and SIGHUP into interrupts from now on, for as long as kdn runs.
 #[cfg(unix)]
-fn forward(sender: InterruptSender) {
+pub(super) fn listen() -> Interrupts {
     use tokio::signal::unix::{SignalKind, signal};
 
-    // Not in the task, which runs only when the command first waits: until then a signal would end kdn.
+    let (sender, interrupts) = InterruptSender::new();
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
+    // Without its handlers, kdn ends by these signals as any program does.
+    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return interrupts };
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -26,13 +21,17 @@ fn forward(sender: InterruptSender) {
             sender.interrupt();
         }
     });
+    interrupts
 }
 
+/// Turns Ctrl-C into interrupts for as long as kdn runs.
 #[cfg(not(unix))]
-fn forward(sender: InterruptSender) {
+pub(super) fn listen() -> Interrupts {
+    let (sender, interrupts) = InterruptSender::new();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
             sender.interrupt();
         }
     });
+    interrupts
 }

@@ -64,6 +64,18 @@ impl Catalog {
         Ok(described)
     }
 
+    /// A driver that said something else in a session than is known of it, is known by that from now on. What it can
+    /// do at most, a session does not tell.
+    pub fn saw(&self, driver: &Driver, manifest: &Manifest) {
+        let Some(known) = self.cache.get(&driver.path) else { return };
+        let capabilities = known.manifest.capabilities.clone();
+        let mut seen = manifest.clone();
+        seen.capabilities = capabilities;
+        if seen != known.manifest {
+            self.cache.put(&driver.path, &Described { manifest: seen, flags: known.flags });
+        }
+    }
+
     /// What several drivers say of themselves, asked side by side, in the order of the drivers.
     pub async fn describe_all(
         &self,
@@ -102,5 +114,30 @@ impl Advice for HostError {
 
     fn is_temporary(&self) -> bool {
         self.refusal().is_some_and(|error| error.kind() == ErrorKind::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+    use kdn_protocol::Supported;
+
+    #[test]
+    fn a_session_corrects_what_is_known_of_a_driver_but_not_what_it_can_do_at_most() {
+        let storage = tempfile::tempdir().unwrap();
+        let driver = Driver { kind: "x".to_owned(), path: storage.path().join("kdn-runtime-x") };
+        crate::files::write_atomic(&driver.path, b"", 0o755).unwrap();
+        let catalog = Catalog::new(Search::new(&Env::default(), storage.path(), None), storage.path());
+        let mut manifest = Manifest::new("x", "X", "1");
+        catalog.saw(&driver, &manifest);
+        assert_eq!(catalog.known(&driver), None, "a session alone does not tell the flags");
+
+        manifest.capabilities.terminal = Supported::YES;
+        catalog.cache.put(&driver.path, &Described { manifest: manifest.clone(), flags: Vec::new() });
+        let newer = Manifest::new("x", "X", "2");
+        catalog.saw(&driver, &newer);
+        manifest.version = "2".to_owned();
+        assert_eq!(catalog.known(&driver).unwrap().manifest, manifest);
     }
 }

@@ -77,7 +77,9 @@ impl Manager {
     /// Opens a session with a driver.
     pub async fn open(&self, driver: &Driver) -> Result<Session, CommandError> {
         let opened = self.host.open(driver).await;
-        opened.map_err(|error| failed(&self.host, "failed to get runtime", error))
+        let session = opened.map_err(|error| failed(&self.host, "failed to get runtime", error))?;
+        self.catalog.saw(driver, session.manifest());
+        Ok(session)
     }
 
     /// Ends a session. A driver that did not go by itself is told of; that is no failure of the command.

@@ -1,0 +1,38 @@
+# The tasks of a developer; `just` alone lists them.
+
+_list:
+    @just --list
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# Formatting and lints, as the CI has them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- --deny warnings
+
+# Build everything, then run all tests
+test:
+    cargo build --workspace && cargo test --workspace
+
+# Documentation of the crates, without those that they use
+doc:
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+
+# Licences, sources and duplicates of what is used (needs cargo-deny)
+deny:
+    cargo deny check bans licenses sources
+
+# Write protocol/schema anew from the types
+schema:
+    cargo run --quiet -p kdn-protocol --features schema --example schema
+
+# Measure; bubblewrap is the yardstick of sandboxes where it is installed
+bench:
+    cargo build --release --workspace
+    cargo bench -p kdn -p kdn-runtime-sandbox
+
+# All that the CI does
+ci:
+    .ci/run
