@@ -164,7 +164,10 @@ impl Advice for workspaces::Error {
             | Self::Lock { path, source }
                 if source.kind() == ErrorKind::PermissionDenied =>
             {
-                format!("Check the permissions of {}, or choose another folder with --storage", path.display())
+                format!(
+                    "Check the permissions of {}, or choose another folder with --storage",
+                    path.display()
+                )
             }
             Self::InUse(_) => "Wait until the other command has ended".to_owned(),
             _ => return Vec::new(),
