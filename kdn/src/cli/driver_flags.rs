@@ -36,7 +36,7 @@ pub(super) async fn extend(
         None => context.clone(),
     };
     let runtime = value_of(&words, &["--runtime", "-r"]).or(context.env.default_runtime.clone())?;
-    let manager = context.manager(None);
+    let manager = context.manager();
     let driver = manager.catalog.find(&runtime).ok()?;
     let described = manager.catalog.describe(&manager.host, &driver).await.ok()?;
     let mut built = command.clone();

@@ -72,22 +72,26 @@ pub(crate) enum RuntimeCommand {
 }
 
 impl Command {
-    /// Whether stdout is to hold one JSON document, errors included.
+    /// `kdn workspace start` is `kdn start`, and so on.
+    pub(crate) fn without_group(self) -> Self {
+        let Self::Workspace { command: Some(command) } = self else { return self };
+        match command {
+            WorkspaceCommand::List(args) => Self::List(args),
+            WorkspaceCommand::Remove(args) => Self::Remove(args),
+            WorkspaceCommand::Start(args) => Self::Start(args),
+            WorkspaceCommand::Stop(args) => Self::Stop(args),
+            WorkspaceCommand::Terminal(args) => Self::Terminal(args),
+        }
+    }
+
+    /// Whether stdout is to hold one JSON document, errors included. Ask it of a command without its group.
     pub(crate) fn is_json(&self) -> bool {
         let output = match self {
             Self::Init(args) => &args.output,
-            Self::List(args) | Self::Workspace { command: Some(WorkspaceCommand::List(args)) } => {
-                &args.output
-            }
-            Self::Remove(args) | Self::Workspace { command: Some(WorkspaceCommand::Remove(args)) } => {
-                &args.output
-            }
-            Self::Start(args) | Self::Workspace { command: Some(WorkspaceCommand::Start(args)) } => {
-                &args.output
-            }
-            Self::Stop(args) | Self::Workspace { command: Some(WorkspaceCommand::Stop(args)) } => {
-                &args.output
-            }
+            Self::List(args) => &args.output,
+            Self::Remove(args) => &args.output,
+            Self::Start(args) => &args.output,
+            Self::Stop(args) => &args.output,
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
             Self::Info(args) => &args.output,
             Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {

@@ -4,8 +4,11 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Cli, USAGE};
+use super::Cli;
 use crate::output::CommandError;
+
+/// Exit code of wrong usage.
+pub(crate) const USAGE: u8 = 2;
 
 /// Whether the arguments ask for JSON, as far as can be told when they do not fit.
 pub(super) fn wants_json(args: &[OsString]) -> bool {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use kdn_protocol::host::{Interrupts, OutputSink};
 
+use super::Report;
 use crate::{
     env::Env,
     files::absolute,
-    output::CommandError,
+    output::{CommandError, Notes},
     runtimes::{Catalog, Host, Search},
     workspaces::{Manager, Store},
 };
@@ -31,14 +32,24 @@ impl Context {
         Ok(Self { storage: resolve(storage)?, ..self.clone() })
     }
 
-    /// The workspaces and the drivers. `stderr` takes what drivers print there.
-    pub(crate) fn manager(&self, stderr: Option<OutputSink>) -> Manager {
+    /// The workspaces and the drivers, for a command without progress.
+    pub(crate) fn manager(&self) -> Manager {
+        self.manager_with(None, Notes::default())
+    }
+
+    /// The workspaces and the drivers. What they say becomes part of the progress.
+    pub(crate) fn reporting_manager(&self, report: &Report) -> Manager {
+        self.manager_with(report.stderr(), report.notes())
+    }
+
+    fn manager_with(&self, stderr: Option<OutputSink>, notes: Notes) -> Manager {
         let own = std::env::current_exe().ok();
         let search = Search::new(&self.env, &self.storage, own.as_deref());
         Manager {
             store: Store::new(&self.storage),
             catalog: Catalog::new(search, &self.storage),
             host: Host { storage: self.storage.clone(), interrupts: self.interrupts.clone(), stderr },
+            notes,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::Context;
 use crate::{
     VERSION,
     cli::OutputArg,
-    output::{CommandError, json, stream},
+    output::{CommandError, json, stream, text},
     runtimes::Driver,
     workspaces::Manager,
 };
@@ -33,7 +33,7 @@ struct Info {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let manager = context.manager(None);
+    let manager = context.manager();
     let mut drivers = JoinSet::new();
     for driver in manager.catalog.all().0 {
         let manager = manager.clone();
@@ -50,13 +50,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
             Err(error) => stream::note(&format!("Warning: {error}")),
         }
     }
-    let text = if args.output.is_json() {
+    let shown = if args.output.is_json() {
         json::pretty(&info)
     } else {
         let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         format!("Version: {VERSION}\nAgents: {}\nRuntimes: {}\n", list(&info.agents), list(&info.runtimes))
     };
-    stream::stdout(&crate::output::text::lines(&text))?;
+    stream::stdout(&text::lines(&shown))?;
     Ok(0)
 }
 

@@ -74,19 +74,19 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -> Result<u8, CommandError> {
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.manager(report.stderr());
+    let manager = context.reporting_manager(&report);
     let (session, agent) = choose(&args, context, &manager).await?;
     let manifest = session.manifest();
     if manifest.experimental && !json {
-        stream::note(&format!("⚠️  {} runtime support is experimental", manifest.display_name));
+        manager.notes.say(&format!("⚠️  {} runtime support is experimental", manifest.display_name));
     }
-    let request = Request::new(&args, context, agent);
+    let request = Request::new(&args, context, agent, &manager.notes);
     if args.dump_config {
         session.close().await;
         stream::stdout(&json::pretty(&request?.config))?;
         return Ok(0);
     }
-    let new = match request.and_then(|request| request.into_new(context, options, manifest)) {
+    let new = match request.and_then(|request| request.into_new(context, options, manifest, &manager.notes)) {
         Ok(new) => New { start: args.start || context.env.init_auto_start, ..new },
         Err(error) => {
             session.close().await;
@@ -141,7 +141,13 @@ async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
     };
     let session = manager.open(&driver).await?;
     if session.manifest().capabilities.status.is_some() {
-        let status = session.call::<GetStatus>(&Empty {}, &mut ignore_events).await?;
+        let status = match session.call::<GetStatus>(&Empty {}, &mut ignore_events).await {
+            Ok(status) => status,
+            Err(error) => {
+                session.close().await;
+                return Err(error.into());
+            }
+        };
         if status.state != Readiness::Ready {
             session.close().await;
             let reason = status.reason.unwrap_or_else(|| "it does not say why".to_owned());

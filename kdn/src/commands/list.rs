@@ -1,5 +1,7 @@
 //! `kdn list`
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -7,7 +9,7 @@ use super::{Context, WorkspaceResult};
 use crate::{
     cli::OutputArg,
     model::ModelId,
-    output::{CommandError, json, stream, table::Table, time},
+    output::{CommandError, json, path, stream, table::Table, text, time},
     workspaces::{Live, id},
 };
 
@@ -37,7 +39,7 @@ struct Items<'a> {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let manager = context.manager(None);
+    let manager = context.manager();
     let records = manager
         .store
         .read()
@@ -59,7 +61,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
     }
     sort(&mut live);
     stream::stdout(&match (args.quiet, live.is_empty()) {
-        (true, _) => live.iter().flat_map(|live| [live.record.id.as_str(), "\n"]).collect(),
+        (true, _) => live.iter().flat_map(|live| [text::line(&live.record.id), "\n".into()]).collect(),
         (false, true) => "No workspaces registered\n".to_owned(),
         (false, false) => table(&live, refresh, context),
     })?;
@@ -67,20 +69,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
 }
 
 fn sort(live: &mut [Live]) {
-    live.sort_by(|a, b| {
-        let key = |live: &Live| {
-            let record = &live.record;
-            let state = record.runtime.state.as_str().to_owned();
-            (
-                record.project.clone(),
-                record.paths.source.clone(),
-                state,
-                record.agent.clone(),
-                record.name.clone(),
-            )
-        };
-        key(a).cmp(&key(b))
-    });
+    fn key(Live { record, .. }: &Live) -> (&str, &Path, &str, &str, &str) {
+        let state = record.runtime.state.as_str();
+        (&record.project, &record.paths.source, state, &record.agent, &record.name)
+    }
+    live.sort_by(|a, b| key(a).cmp(&key(b)));
 }
 
 fn table(live: &[Live], refreshed: bool, context: &Context) -> String {
@@ -90,7 +83,7 @@ fn table(live: &[Live], refreshed: bool, context: &Context) -> String {
         let doubt = if refreshed && !fresh { "?" } else { "" };
         let state = format!("{}{doubt}", record.runtime.state);
         table.row([&record.name, &record.project, &record.agent, &record.runtime.kind, &state]);
-        let source = time::tilde(&record.paths.source, context.env.home.as_deref());
+        let source = path::tilde(&record.paths.source, context.env.home.as_deref());
         let model = record.model.as_deref().map_or("", |model| ModelId::parse(model).model);
         let more = match record.started_at {
             Some(since) => time::duration(since, now),

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Args {
     #[command(flatten)]
     workspace: NameArg,
-    /// Stop it first if it runs; forget it if its runtime is gone
+    /// Stop it first if it runs; forget it if its runtime can't remove it
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]
@@ -30,8 +30,14 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.manager(report.stderr());
+    let manager = context.reporting_manager(&report);
+    let wanted = &args.workspace.name;
+    if args.force
+        && let Some(id) = manager.forget_pending(wanted).await?
+    {
+        return IdResult::print(&id, json);
+    }
     manager.recover_all().await;
-    let removed = manager.remove(&args.workspace.name, args.force, &mut report.observer()).await;
+    let removed = manager.remove(wanted, args.force, &mut report.observer()).await;
     IdResult::print(&report.end(removed)?.id, json)
 }

@@ -8,8 +8,9 @@ use super::Context;
 use crate::{
     cli::{LogArgs, ProgressArgs, USAGE},
     output::{
-        CommandError,
+        CommandError, Notes,
         progress::{Event, Mode, Progress, Stream},
+        stream,
     },
 };
 
@@ -47,6 +48,15 @@ impl Report {
         let sink =
             move |text: &str| report.handle(Event::Log { stream: Stream::Stderr, text: text.to_owned() });
         shown.then(|| Arc::new(sink) as OutputSink)
+    }
+
+    /// Where what is said beside the result goes.
+    pub(crate) fn notes(&self) -> Notes {
+        let report = self.clone();
+        Notes::new(move |text| match report.lock().as_mut().filter(|progress| progress.is_shown()) {
+            Some(progress) => progress.handle(Event::Note { text: text.to_owned() }),
+            None => stream::note(text),
+        })
     }
 
     /// Ends with what the command made of it: on success the open step is complete, on failure it is not.

@@ -10,7 +10,7 @@ use crate::{
     cli::DriverOptions,
     config::{self, Places, WorkspaceConfig, expand},
     files::absolute,
-    output::{CommandError, stream},
+    output::{CommandError, Notes},
     project,
     workspaces::{New, id},
 };
@@ -29,7 +29,12 @@ pub(super) struct Request {
 
 impl Request {
     /// Checks the arguments, and reads the configuration that goes with them.
-    pub(super) fn new(args: &Args, context: &Context, agent: String) -> Result<Self, CommandError> {
+    pub(super) fn new(
+        args: &Args,
+        context: &Context,
+        agent: String,
+        notes: &Notes,
+    ) -> Result<Self, CommandError> {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let sources = sources(&args.sources)?;
         let configuration = match &args.workspace_configuration {
@@ -41,7 +46,7 @@ impl Request {
         let project = given(&args.project).unwrap_or_else(|| project::identify(&sources));
         let loaded = config::levels::load(&configuration, &context.storage, &project, &agent)?;
         for warning in &loaded.warnings {
-            stream::note(&format!("Warning: {warning}"));
+            notes.say(&format!("Warning: {warning}"));
         }
         let model = given(&args.model);
         Ok(Self { name, sources, configuration, project, agent, model, config: loaded.config })
@@ -53,6 +58,7 @@ impl Request {
         context: &Context,
         options: DriverOptions,
         manifest: &Manifest,
+        notes: &Notes,
     ) -> Result<New, CommandError> {
         let WorkspaceConfig { features, mcp, secrets, skills, .. } = &self.config;
         for (field, is_set) in [("features", !features.is_empty()), ("secrets", !secrets.is_empty())] {
@@ -68,9 +74,7 @@ impl Request {
         for (field, is_set) in [("mcp", *mcp != config::file::Mcp::default()), ("skills", !skills.is_empty())]
         {
             if is_set {
-                stream::note(&format!(
-                    "Warning: {field:?} of the configuration is not passed on to the agent"
-                ));
+                notes.say(&format!("Warning: {field:?} of the configuration is not passed on to the agent"));
             }
         }
         let expanded = expand::expand(

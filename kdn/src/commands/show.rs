@@ -6,7 +6,7 @@ use kdn_protocol::Forward;
 use serde::Serialize;
 
 use crate::{
-    output::{CommandError, json, stream},
+    output::{CommandError, json, stream, text},
     workspaces::{Live, Record},
 };
 
@@ -19,7 +19,7 @@ pub(crate) struct IdResult<'a> {
 impl IdResult<'_> {
     /// Prints the id of a workspace, as JSON or as a line.
     pub(crate) fn print(id: &str, as_json: bool) -> Result<u8, CommandError> {
-        let text = if as_json { json::pretty(&IdResult { id }) } else { format!("{id}\n") };
+        let text = if as_json { json::pretty(&IdResult { id }) } else { format!("{}\n", text::line(id)) };
         stream::stdout(&text)?;
         Ok(0)
     }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.manager(report.stderr());
+    let manager = context.reporting_manager(&report);
     manager.recover_all().await;
     let started = manager.start(&args.workspace.name, &mut report.observer()).await;
     IdResult::print(&report.end(started)?.id, json)

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
 
 async fn enter(args: Args, context: &Context) -> Result<u8, CommandError> {
     let report = Report::new(context, args.progress, LogArgs { show_logs: false }, false)?;
-    let manager = context.manager(report.stderr());
+    let manager = context.reporting_manager(&report);
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let entry = manager.enter(&args.workspace.name, args.command, tty, &mut report.observer()).await;
     let entry = report.end(entry)?;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 
 use serde::Serialize;
 
@@ -23,6 +24,11 @@ pub trait Advice: Error {
     fn exit_code(&self) -> u8 {
         1
     }
+
+    /// Whether it may be gone when the user tries again in a moment.
+    fn is_temporary(&self) -> bool {
+        false
+    }
 }
 
 /// Why a command failed, and what the user can do about it.
@@ -33,12 +39,13 @@ pub struct CommandError {
     message: String,
     hints: Vec<String>,
     exit_code: u8,
+    temporary: bool,
 }
 
 impl CommandError {
     /// An error without hints.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), exit_code: 1 }
+        Self { message: message.into(), hints: Vec::new(), exit_code: 1, temporary: false }
     }
 
     /// Adds a hint.
@@ -82,6 +89,11 @@ impl CommandError {
         self.exit_code
     }
 
+    /// Whether it may be gone when the user tries again in a moment.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
     /// For stderr: `Error: ...`, and a line for each hint.
     pub fn to_text(&self) -> String {
         let mut out = format!("Error: {}\n", text::lines(&self.message));
@@ -113,7 +125,12 @@ impl Error for CommandError {}
 
 impl<E: Advice> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self { message: chain(&error), hints: error.hints(), exit_code: error.exit_code() }
+        Self {
+            message: chain(&error),
+            hints: error.hints(),
+            exit_code: error.exit_code(),
+            temporary: error.is_temporary(),
+        }
     }
 }
 
@@ -140,6 +157,14 @@ impl Advice for workspaces::Error {
             Self::Ambiguous { .. } => "Give the name, or more characters of the id".to_owned(),
             Self::Parse { path, .. } | Self::InvalidRecord { path, .. } => {
                 format!("Correct {0}, or move it away to start with an empty list", path.display())
+            }
+            Self::Read { path, source }
+            | Self::Write { path, source }
+            | Self::OpenLock { path, source }
+            | Self::Lock { path, source }
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                format!("Check the permissions of {}, or choose another folder with --storage", path.display())
             }
             Self::InUse(_) => "Wait until the other command has ended".to_owned(),
             _ => return Vec::new(),

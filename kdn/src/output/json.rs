@@ -1,23 +1,33 @@
 //! JSON as the files and the results of kdn have always looked.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
-/// Two-space indent and one newline at the end; `<`, `>`, `&` and the two Unicode line separators are escaped, so
-/// that the text can be put into HTML and JavaScript.
+use super::text::is_active;
+
+/// A document for people and scripts: two-space indent, and one newline at the end.
+///
+/// `<`, `>` and `&` are escaped, so that the text can be put into HTML, and so is what would act on a terminal.
 ///
 /// Panics when `value` has a map with keys that are no text.
 pub fn pretty(value: &impl Serialize) -> String {
-    let plain = serde_json::to_string_pretty(value).expect("types of kdn have text keys");
+    escape(&serde_json::to_string_pretty(value).expect("types of kdn have text keys"))
+}
+
+/// The same on one line, for a stream of documents.
+pub fn line(value: &impl Serialize) -> String {
+    escape(&serde_json::to_string(value).expect("types of kdn have text keys"))
+}
+
+fn escape(plain: &str) -> String {
     let mut json = String::with_capacity(plain.len() + 1);
-    // Outside strings JSON has none of these characters, so there is no need to know where the strings are.
+    // Line ends are those between values, as serde escapes them in strings; the others occur in strings only.
     for c in plain.chars() {
-        match c {
-            '<' => json.push_str("\\u003c"),
-            '>' => json.push_str("\\u003e"),
-            '&' => json.push_str("\\u0026"),
-            '\u{2028}' => json.push_str("\\u2028"),
-            '\u{2029}' => json.push_str("\\u2029"),
-            _ => json.push(c),
+        if matches!(c, '<' | '>' | '&') || (is_active(c) && c != '\n') {
+            let _ = write!(json, "\\u{:04x}", u32::from(c));
+        } else {
+            json.push(c);
         }
     }
     json.push('\n');
@@ -33,10 +43,11 @@ mod tests {
 
     #[test]
     fn looks_the_same_as_ever() {
-        let value = json!({"items": [], "info": {}, "a": "<b> & \"c\" \u{2028}\n\u{1b}é", "n": null});
+        let value =
+            json!({"items": [], "info": {}, "a": "<b> & \"c\" \u{2028}\n\u{1b}\u{9b}\u{202e}é", "n": null});
         insta::assert_snapshot!(pretty(&value), @r#"
         {
-          "a": "\u003cb\u003e \u0026 \"c\" \u2028\n\u001bé",
+          "a": "\u003cb\u003e \u0026 \"c\" \u2028\n\u001b\u009b\u202eé",
           "info": {},
           "items": [],
           "n": null

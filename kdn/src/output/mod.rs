@@ -2,6 +2,8 @@
 
 mod error;
 pub mod json;
+mod notes;
+pub mod path;
 pub mod progress;
 pub mod stream;
 pub mod table;
@@ -9,3 +11,4 @@ pub mod text;
 pub mod time;
 
 pub use error::{Advice, CommandError, INTERRUPTED};
+pub use notes::Notes;

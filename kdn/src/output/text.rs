@@ -36,7 +36,7 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Whether a terminal does something else than to show this character.
-fn is_active(c: char) -> bool {
+pub(super) fn is_active(c: char) -> bool {
     // `is_control`: C0, delete and C1. The rest separate lines, or reorder the text around them.
     c.is_control()
         || matches!(

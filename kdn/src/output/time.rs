@@ -1,6 +1,4 @@
-//! Durations and paths as people are shown them.
-
-use std::path::Path;
+//! Durations as people are shown them.
 
 use jiff::Timestamp;
 
@@ -11,17 +9,6 @@ pub fn duration(since: Timestamp, now: Timestamp) -> String {
         (_, 0, _) => format!("for {seconds}s"),
         (_, minutes, 0) => format!("for {minutes}min"),
         (_, minutes, hours) => format!("for {hours}:{:02}h", minutes % 60),
-    }
-}
-
-/// A path with the home folder written as `~`.
-pub fn tilde(path: &Path, home: Option<&Path>) -> String {
-    let inside =
-        home.filter(|home| !home.as_os_str().is_empty()).and_then(|home| path.strip_prefix(home).ok());
-    match inside {
-        Some(inside) if inside.as_os_str().is_empty() => "~".to_owned(),
-        Some(inside) => Path::new("~").join(inside).display().to_string(),
-        None => path.display().to_string(),
     }
 }
 
@@ -39,16 +26,5 @@ mod tests {
         assert_eq!(after(3599), "for 59min");
         assert_eq!(after(3600), "for 1:00h");
         assert_eq!(after(100 * 3600 + 7 * 60 + 59), "for 100:07h");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn home_is_a_tilde() {
-        let short = |path: &str, home: &str| tilde(Path::new(path), Some(Path::new(home)));
-        assert_eq!(short("/home/me/src", "/home/me"), "~/src");
-        assert_eq!(short("/home/me", "/home/me/"), "~");
-        assert_eq!(short("/home/melanie", "/home/me"), "/home/melanie");
-        assert_eq!(short("/src", ""), "/src");
-        assert_eq!(tilde(Path::new("/src"), None), "/src");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kdn_protocol::{Flag, Manifest, host::HostError};
+use kdn_protocol::{ErrorKind, Flag, Manifest, host::HostError};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -94,11 +94,6 @@ impl Catalog {
         all.sort_by_key(|(position, ..)| *position);
         all.into_iter().map(|(_, driver, described)| (driver, described)).collect()
     }
-
-    /// What the cache knows of a driver.
-    pub fn known(&self, driver: &Driver) -> Option<Described> {
-        self.cache.get(&driver.path)
-    }
 }
 
 impl Advice for HostError {
@@ -115,6 +110,10 @@ impl Advice for HostError {
 
     fn exit_code(&self) -> u8 {
         if matches!(self, Self::Interrupted { .. }) { INTERRUPTED } else { 1 }
+    }
+
+    fn is_temporary(&self) -> bool {
+        self.refusal().is_some_and(|error| error.kind() == ErrorKind::Busy)
     }
 }
 

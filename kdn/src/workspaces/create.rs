@@ -12,7 +12,7 @@ use serde_json::Map;
 
 use super::{
     Manager, Paths, Pending, Record, Runtime,
-    manager::{checked, close, failed},
+    manager::{checked, failed},
     name,
     recover::remove_instances,
 };
@@ -52,7 +52,7 @@ impl Manager {
     ) -> Result<Record, CommandError> {
         let made = self.create_in(&session, new, observer).await;
         // Before anything is cleaned up: a driver that gave no answer may still be at it.
-        close(session).await;
+        self.close(session).await;
         match made {
             Ok(record) => Ok(record),
             Err(Failure { error, left: None }) => Err(error),

@@ -9,11 +9,11 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, belongs, checked, close, failed},
+    manager::{Owned, belongs, checked, failed},
 };
 use crate::{
     config::{expand, levels},
-    output::{CommandError, stream::note},
+    output::CommandError,
 };
 
 impl Manager {
@@ -30,7 +30,7 @@ impl Manager {
             self.start_in(&session, &mut record, network, observer).await
         }
         .await;
-        close(session).await;
+        self.close(session).await;
         drop(lock);
         started.map(|()| record)
     }
@@ -59,7 +59,7 @@ impl Manager {
         let Owned { mut record, lock } = self.own(wanted).await?;
         let session = self.session(&record).await?;
         let stopped = self.stop_in(&session, &mut record, observer).await;
-        close(session).await;
+        self.close(session).await;
         drop(lock);
         stopped.map(|()| record)
     }
@@ -84,8 +84,8 @@ impl Manager {
         Ok(self.save(record)?)
     }
 
-    /// Removes a workspace and its instance. With `force`, one that runs is stopped first, and one whose driver is
-    /// gone is forgotten.
+    /// Removes a workspace and its instance. With `force`, one that runs is stopped first, and one that its driver
+    /// can't remove, be it gone or broken, is forgotten.
     pub async fn remove(
         &self,
         wanted: &str,
@@ -93,14 +93,19 @@ impl Manager {
         observer: Observer<'_>,
     ) -> Result<Record, CommandError> {
         let Owned { mut record, lock } = self.own(wanted).await?;
-        match self.session(&record).await {
+        let removed = match self.session(&record).await {
             Ok(session) => {
                 let removed = self.remove_in(&session, &mut record, force, observer).await;
-                close(session).await;
-                removed?;
+                self.close(session).await;
+                removed
             }
-            Err(error) if self.host.interrupts.count() > 0 => return Err(error),
-            Err(error) if force => note(&format!(
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(true) => {}
+            Ok(false) => return Err(CommandError::new("workspace is running; stop it first or use --force")),
+            Err(error) if self.host.interrupts.count() > 0 || error.is_temporary() => return Err(error),
+            Err(error) if force => self.notes.say(&format!(
                 "Warning: {error}\nThe workspace was forgotten; instance {} of runtime {:?} may be left behind",
                 record.runtime.instance_id, record.runtime.kind
             )),
@@ -114,25 +119,26 @@ impl Manager {
         Ok(record)
     }
 
+    /// Removes an instance; says whether it did. It does not when the instance runs and nobody forces it.
     async fn remove_in(
         &self,
         session: &Session,
         record: &mut Record,
         force: bool,
         observer: Observer<'_>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<bool, CommandError> {
         let doing = "failed to remove runtime instance";
-        let Some(instance) = self.inspect(session, record).await? else { return Ok(()) };
+        let Some(instance) = self.inspect(session, record).await? else { return Ok(true) };
         if instance.state == State::Running {
             if !force {
-                return Err(CommandError::new("workspace is running; stop it first or use --force"));
+                return Ok(false);
             }
             let stopped = self.stop_in(session, record, observer).await;
             stopped.map_err(|error| error.context("failed to stop running workspace"))?;
         }
         let params = RemoveParams::new(&record.runtime.instance_id);
         let removed = session.call::<Remove>(&params, observer).await;
-        removed.map(|_| ()).map_err(|error| failed(&self.host, doing, error))
+        removed.map(|_| true).map_err(|error| failed(&self.host, doing, error))
     }
 
     fn forget(&self, record: &Record, lock: WorkspaceLock) -> Result<(), CommandError> {

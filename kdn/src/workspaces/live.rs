@@ -12,10 +12,7 @@ use kdn_protocol::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{
-    Manager, Record,
-    manager::{belongs, close},
-};
+use super::{Manager, Record, manager::belongs};
 use crate::output::CommandError;
 
 /// How many pages of `list` a driver may give.
@@ -69,7 +66,7 @@ impl Manager {
         let driver = self.catalog.find(kind)?;
         let session = self.open(&driver).await?;
         let listed = list(&session).await;
-        close(session).await;
+        self.close(session).await;
         listed
             .map_err(|error| error.context(format_args!("failed to list the instances of runtime {kind:?}")))
     }

@@ -1,26 +1,54 @@
 //! Finding the workspace that a user means.
 
-use super::{Error, Record, Result, id};
+use super::{Error, Pending, Record, Result, id};
 
 /// The shortest prefix of an id that is taken for one.
 const SHORTEST_PREFIX: usize = 4;
 
+/// What users know a workspace by.
+pub trait Named {
+    /// Its id.
+    fn id(&self) -> &str;
+    /// Its name.
+    fn name(&self) -> &str;
+}
+
+impl Named for Record {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for Pending {
+    fn id(&self) -> &str {
+        &self.reservation().workspace_id
+    }
+
+    fn name(&self) -> &str {
+        &self.reservation().name
+    }
+}
+
 /// Finds a workspace by its id, else by its name, else by a prefix of its id that fits no other.
-pub fn find<'a>(records: &'a [Record], wanted: &str) -> Result<&'a Record> {
-    let exact = |is: fn(&Record) -> &str| records.iter().find(|record| is(record) == wanted);
-    if let Some(record) = exact(|record| &record.id).or_else(|| exact(|record| &record.name)) {
-        return Ok(record);
+pub fn find<'a, T: Named>(workspaces: &'a [T], wanted: &str) -> Result<&'a T> {
+    let exact = |is: fn(&T) -> &str| workspaces.iter().find(|workspace| is(workspace) == wanted);
+    if let Some(workspace) = exact(T::id).or_else(|| exact(T::name)) {
+        return Ok(workspace);
     }
     let by_prefix: Vec<_> = if wanted.len() < SHORTEST_PREFIX {
         Vec::new()
     } else {
-        records.iter().filter(|record| record.id.starts_with(wanted)).collect()
+        workspaces.iter().filter(|workspace| workspace.id().starts_with(wanted)).collect()
     };
     match by_prefix.as_slice() {
         [] => Err(Error::NotFound(wanted.to_owned())),
-        [record] => Ok(record),
+        [workspace] => Ok(workspace),
         several => {
-            let matches = several.iter().map(|r| format!("{} ({})", r.name, id::short(&r.id))).collect();
+            let matches = several.iter().map(|w| format!("{} ({})", w.name(), id::short(w.id()))).collect();
             Err(Error::Ambiguous { wanted: wanted.to_owned(), matches })
         }
     }

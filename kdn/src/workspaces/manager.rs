@@ -7,7 +7,7 @@ use kdn_protocol::{
 
 use super::{Record, Result as StoreResult, Store, WorkspaceLock, find};
 use crate::{
-    output::{CommandError, stream::note},
+    output::{CommandError, Notes},
     runtimes::{Catalog, Driver, Host},
 };
 
@@ -20,6 +20,8 @@ pub struct Manager {
     pub catalog: Catalog,
     /// How drivers are started.
     pub host: Host,
+    /// Where warnings go.
+    pub notes: Notes,
 }
 
 /// A workspace that this process alone may change, until it is dropped.
@@ -52,7 +54,7 @@ impl Manager {
     }
 
     async fn wait_for(&self, id: &str, wanted: &str) -> Result<WorkspaceLock, CommandError> {
-        note(&format!("Waiting for another kdn to finish with {wanted}"));
+        self.notes.say(&format!("Waiting for another kdn to finish with {wanted}"));
         let (storage, id) = (self.store.storage().to_path_buf(), id.to_owned());
         let locking = tokio::task::spawn_blocking(move || WorkspaceLock::acquire_blocking(&storage, &id));
         let mut interrupts = self.host.interrupts.clone();
@@ -65,7 +67,8 @@ impl Manager {
     /// Opens a session with the driver of a workspace.
     pub(super) async fn session(&self, record: &Record) -> Result<Session, CommandError> {
         if record.runtime.kind.is_empty() || record.runtime.instance_id.is_empty() {
-            return Err(CommandError::new("instance has no runtime configured"));
+            let error = CommandError::new("instance has no runtime configured");
+            return Err(error.with_hint("Remove the workspace with --force, and make it anew"));
         }
         let driver = self.catalog.find(&record.runtime.kind)?;
         self.open(&driver).await
@@ -77,6 +80,16 @@ impl Manager {
         let session = opened.map_err(|error| failed(&self.host, "failed to get runtime", error))?;
         self.catalog.saw(driver, session.manifest());
         Ok(session)
+    }
+
+    /// Ends a session. A driver that did not go by itself is told of; that is no failure of the command.
+    pub(super) async fn close(&self, session: Session) {
+        let path = session.path().to_path_buf();
+        if session.close().await.forced {
+            let path = path.display();
+            self.notes
+                .say(&format!("Warning: the runtime driver {path} did not exit by itself and was killed"));
+        }
     }
 
     /// The same for cleaning up after an interrupt, which only a further one interrupts.
@@ -102,18 +115,6 @@ pub(super) fn checked(driver: &str, instance: Instance) -> Result<Instance, Comm
     match instance.validate() {
         Ok(()) => Ok(instance),
         Err(why) => Err(CommandError::new(format!("runtime {driver:?} returned {why}"))),
-    }
-}
-
-/// Ends a session. A driver that did not go by itself is told of; that is no failure of the command.
-pub(super) async fn close(session: Session) {
-    let path = session.path().to_path_buf();
-    let ending = session.close().await;
-    if ending.forced {
-        note(&format!(
-            "Warning: the runtime driver {} did not exit by itself and was killed",
-            path.display()
-        ));
     }
 }
 

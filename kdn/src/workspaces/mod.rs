@@ -19,7 +19,7 @@ pub use create::New;
 pub use error::{Error, Result};
 pub use live::Live;
 pub use lock::WorkspaceLock;
-pub use lookup::find;
+pub use lookup::{Named, find};
 pub use manager::Manager;
 pub use pending::{Pending, Reservation};
 pub use record::{Paths, Record, Runtime};

@@ -9,8 +9,8 @@ use kdn_protocol::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Manager, Pending, manager::close};
-use crate::output::{CommandError, stream::note};
+use super::{Error, Manager, Pending, Reservation, find, id};
+use crate::output::CommandError;
 
 /// How long to try again while the driver says that the instance is busy.
 const BUSY: Duration = Duration::from_secs(10);
@@ -21,25 +21,56 @@ impl Manager {
     pub async fn recover_all(&self) {
         let stale = match self.store.stale_pending() {
             Ok(stale) => stale,
-            Err(error) => return note(&format!("Warning: {error}")),
+            Err(error) => return self.notes.say(&format!("Warning: {error}")),
         };
         for pending in stale {
-            let name = pending.reservation().name.clone();
-            note(&match self.recover(pending).await {
+            let Reservation { name, workspace_id, .. } = pending.reservation().clone();
+            self.notes.say(&match self.recover(pending).await {
                 Ok(()) => format!("Removed what was left of workspace {name}, whose creation was cut short"),
-                Err(error) => format!("Warning: failed to remove what is left of workspace {name}: {error}"),
+                Err(error) => format!(
+                    "Warning: failed to remove what is left of workspace {name}: {error}\n\
+                     'kdn remove --force {}' forgets it, whatever its runtime still holds",
+                    id::short(&workspace_id)
+                ),
             });
         }
     }
 
     /// Removes what is left of one creation.
     pub(super) async fn recover(&self, pending: Pending) -> Result<(), CommandError> {
+        self.clean_up(&pending).await?;
+        Ok(pending.abandon()?)
+    }
+
+    /// Removes what is left of the creation that a user means, and forgets it also where that fails. Its id; `None`
+    /// when a workspace is meant, or nothing at all.
+    pub async fn forget_pending(&self, wanted: &str) -> Result<Option<String>, CommandError> {
+        if !matches!(find(&self.store.read()?, wanted), Err(Error::NotFound(_))) {
+            return Ok(None);
+        }
+        let mut stale = self.store.stale_pending()?;
+        let Ok(found) = find(&stale, wanted) else { return Ok(None) };
+        let Reservation { workspace_id, name, runtime, .. } = found.reservation().clone();
+        if let Err(error) = self.clean_up(found).await {
+            if self.host.interrupts.count() > 0 || error.is_temporary() {
+                return Err(error);
+            }
+            self.notes.say(&format!(
+                "Warning: {error}\nWorkspace {name} was forgotten; an instance of it may be left behind at runtime \
+                 {runtime:?}"
+            ));
+        }
+        stale.retain(|pending| pending.reservation().workspace_id == workspace_id);
+        stale.into_iter().try_for_each(Pending::abandon)?;
+        Ok(Some(workspace_id))
+    }
+
+    async fn clean_up(&self, pending: &Pending) -> Result<(), CommandError> {
         let driver = self.catalog.find(&pending.reservation().runtime)?;
         let session = self.open(&driver).await?;
         let removed = remove_instances(&session, &pending.reservation().workspace_id).await;
-        close(session).await;
-        removed?;
-        Ok(pending.abandon()?)
+        self.close(session).await;
+        removed
     }
 }
 

@@ -10,7 +10,7 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record,
-    manager::{Owned, close, failed},
+    manager::{Owned, failed},
 };
 use crate::{agents, output::CommandError};
 
@@ -35,7 +35,7 @@ impl Manager {
         let record = self.find(wanted)?;
         let session = self.session(&record).await?;
         let entry = self.enter_in(&session, record, command, tty, observer).await;
-        close(session).await;
+        self.close(session).await;
         entry
     }
 

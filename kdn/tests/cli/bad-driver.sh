@@ -57,6 +57,7 @@ while IFS= read -r line; do
         read -r line; exit 1 ;;
     mute-list:list) hang ;;
     relative:terminal) answer '{"program":"sh","args":["-c","exit 9"]}' ;;
+    busy:remove) refuse '{"code":1007,"message":"being copied","data":{"kind":"busy","hints":[]}}' ;;
     malformed:info) answer '{"id":1}' ;;
     *:type) answer "$(manifest)" ;;
     *:flags) answer '{"flags":[{"name":"bad-size","usage":"Size"},{"name":"storage","usage":"x"},{"name":"sources","usage":"Sources"},{"name":"bad-size","usage":"Again"},{"name":"--x =","usage":""}]}' ;;

@@ -235,7 +235,30 @@ fn its_answer_lacks_what_it_must_have() {
     exit code 1
     --- stderr
     Error: failed to get runtime info: runtime driver "bad" gave a malformed answer to info: invalid type: integer `1`, expected a string at line 1 column 7
+    Use --force to forget the workspace, whatever its runtime still holds
     "#);
+    assert_eq!(env.list().len(), 1);
+    assert_snapshot!(env.run(&["remove", "app", "--force"]), @r#"
+    exit code 0
+    --- stdout
+    [ID]
+    --- stderr
+    Warning: failed to get runtime info: runtime driver "bad" gave a malformed answer to info: invalid type: integer `1`, expected a string at line 1 column 7
+    The workspace was forgotten; instance bad-1 of runtime "bad" may be left behind
+    "#);
+    assert_eq!(env.list().len(), 0);
+}
+
+#[test]
+fn it_is_busy() {
+    let env = with_app("busy");
+    // That passes, so nothing is forgotten.
+    assert_snapshot!(env.run(&["remove", "app", "--force"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to remove runtime instance: being copied
+    ");
+    assert_eq!(env.list().len(), 1);
 }
 
 #[test]

@@ -396,13 +396,19 @@ fn info_and_runtime_list() {
     --- stdout
     No runtimes available
     ");
-    assert_snapshot!(env.run(&["runtime", "list", "--all", "-o", "json"]), @r#"
+    assert_snapshot!(env.run(&["runtime", "list", "-o", "json"]), @r#"
     exit code 0
     --- stdout
     {
       "items": []
     }
     "#);
+    assert_snapshot!(env.run(&["runtime", "list", "--all"]), @r"
+    exit code 0
+    --- stdout
+    NAME  DESCRIPTION                                                                                        LOCAL  DRIVER                                NOTE
+    fake  Keeps workspaces as records and runs their commands on this machine, without isolation; for tests  yes    [ROOT]/bin/kdn-runtime-fake  hidden, but usable by its name
+    ");
 }
 
 #[test]

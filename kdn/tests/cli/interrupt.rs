@@ -159,10 +159,50 @@ fn what_can_not_be_cleaned_up_now_is_left_for_later() {
     [ID]
     --- stderr
     Warning: failed to remove what is left of workspace app: failed to get runtime: runtime not found: fake
+    'kdn remove --force [SHORT ID  ]' forgets it, whatever its runtime still holds
     ");
     fs::rename(&aside, &driver).unwrap();
     env.ok(&["stop", "app"]);
     assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
+}
+
+#[test]
+fn what_can_never_be_cleaned_up_is_forgotten_on_request() {
+    let env = Env::with_drivers(&["fake"]).with_bad("good");
+    let mut init = slow_init(&env, "60000");
+    init.expect("Writing files").signal(Signal::KILL);
+    init.finish();
+    fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
+    assert_snapshot!(env.run(&["remove", "app"]), @r"
+    exit code 1
+    --- stderr
+    Warning: failed to remove what is left of workspace app: failed to get runtime: runtime not found: fake
+    'kdn remove --force [SHORT ID  ]' forgets it, whatever its runtime still holds
+    Error: workspace not found: app
+    Use 'workspace list' to see available workspaces
+    ");
+    assert_snapshot!(env.run(&["stop", "app", "-o", "json", "--progress", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "workspace not found: app",
+      "hints": [
+        "Use 'workspace list' to see available workspaces"
+      ]
+    }
+    --- stderr
+    {"event":"note","text":"Warning: failed to remove what is left of workspace app: failed to get runtime: runtime not found: fake\n'kdn remove --force [SHORT ID  ]' forgets it, whatever its runtime still holds"}
+    "#);
+    assert_snapshot!(env.run(&["remove", "app", "--force"]), @r#"
+    exit code 0
+    --- stdout
+    [ID]
+    --- stderr
+    Warning: failed to get runtime: runtime not found: fake
+    Workspace app was forgotten; an instance of it may be left behind at runtime "fake"
+    "#);
+    assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
+    assert_eq!(Env::tree(&env.storage().join("locks")), [""; 0]);
 }
 
 /// The driver takes no cancellation. It ends with its stdin as it must, but does not take back what it has done.

@@ -217,6 +217,22 @@ fn a_storage_folder_of_an_earlier_program() {
 }
 
 #[test]
+fn what_the_list_on_disk_says_does_not_act_on_the_terminal() {
+    let env = Env::new();
+    let entry = json!({
+        "id": "\u{1b}[2Jid", "name": "\u{9b}2Japp", "agent": "\u{202e}claude",
+        "paths": {"source": "/src/\u{7}", "configuration": "/src"},
+        "runtime": {"type": "\u{1b}c", "instance_id": "1", "state": "running", "info": null},
+    });
+    fs::create_dir(env.storage()).unwrap();
+    fs::write(env.storage().join("instances.json"), json!([entry]).to_string()).unwrap();
+    for line in ["list", "list -q", "list -o json", "start \u{9b}2Japp", "remove -f \u{9b}2Japp"] {
+        let run = env.run(&line.split(' ').collect::<Vec<_>>());
+        assert!(!run.to_string().contains(['\u{1b}', '\u{9b}', '\u{7}', '\u{202e}']), "{line}: {run}");
+    }
+}
+
+#[test]
 fn reading_creates_nothing() {
     let env = Env::new();
     let read = || {

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) output: OutputArg,
-    /// Also show driver files that are not used, and why
+    /// Also show hidden runtimes, and driver files that are not used, and why
     #[arg(long)]
     all: bool,
 }
@@ -32,6 +32,8 @@ struct Items {
 #[derive(Serialize)]
 struct Item {
     description: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
     local: bool,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,15 +44,16 @@ struct Item {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let manager = context.manager(None);
+    let manager = context.manager();
     let (drivers, rejected) = manager.catalog.all();
     let mut items = Vec::new();
     for (driver, described) in manager.catalog.describe_all(&manager.host, drivers).await {
         let path = args.all.then(|| driver.path.display().to_string());
         match described {
-            Ok(described) if described.manifest.hidden => {}
+            Ok(described) if described.manifest.hidden && !args.all => {}
             Ok(described) => items.push(Item {
                 description: described.manifest.description,
+                hidden: described.manifest.hidden,
                 local: described.manifest.local,
                 name: driver.kind,
                 path,
@@ -75,7 +78,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
 }
 
 fn unused(name: String, path: Option<String>, why: String) -> Item {
-    Item { description: String::new(), local: true, name, path, unused: Some(why) }
+    Item { description: String::new(), hidden: false, local: true, name, path, unused: Some(why) }
 }
 
 fn table(items: &[Item], all: bool) -> String {
@@ -86,11 +89,15 @@ fn table(items: &[Item], all: bool) -> String {
         }
         return table.render();
     }
-    let mut table = Table::new(["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOT USED"]);
+    let mut table = Table::new(["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOTE"]);
     for item in items {
-        let (path, unused) =
-            (item.path.as_deref().unwrap_or_default(), item.unused.as_deref().unwrap_or_default());
-        table.row([&item.name, &item.description, if item.local { "yes" } else { "no" }, path, unused]);
+        let path = item.path.as_deref().unwrap_or_default();
+        let note = match &item.unused {
+            Some(why) => format!("not used: {why}"),
+            None if item.hidden => "hidden, but usable by its name".to_owned(),
+            None => String::new(),
+        };
+        table.row([&item.name, &item.description, if item.local { "yes" } else { "no" }, path, &note]);
     }
     table.render()
 }

@@ -19,6 +19,11 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// kdn has something to say that is no step, such as a warning.
+    Note {
+        /// What, maybe in several lines.
+        text: String,
+    },
     /// A backend command printed something.
     Log {
         /// Where it printed it.

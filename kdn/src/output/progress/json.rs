@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::event::{Stream, Update};
 use super::steps::{Step, View};
+use crate::output::json;
 
 pub(super) struct Json<W>(pub(super) W);
 
@@ -32,6 +33,9 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     },
+    Note {
+        text: &'a str,
+    },
     Log {
         stream: &'static str,
         text: &'a str,
@@ -40,9 +44,7 @@ enum Line<'a> {
 
 impl<W: Write> Json<W> {
     fn say(&mut self, line: &Line<'_>) {
-        let mut json = serde_json::to_string(line).expect("texts and numbers only");
-        json.push('\n');
-        let _ = self.0.write_all(json.as_bytes());
+        let _ = self.0.write_all(json::line(line).as_bytes());
         let _ = self.0.flush();
     }
 }
@@ -71,6 +73,10 @@ impl<W: Write + Send> View for Json<W> {
 
     fn abort(&mut self, _: &Step) {
         self.say(&Line::Fail { error: None });
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&Line::Note { text });
     }
 
     fn log(&mut self, stream: Stream, text: &str) {

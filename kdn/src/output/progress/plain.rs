@@ -33,6 +33,10 @@ impl<W: Write + Send> View for Plain<W> {
 
     fn abort(&mut self, _: &Step) {}
 
+    fn note(&mut self, text: &str) {
+        self.say(&text::lines(text));
+    }
+
     fn log(&mut self, _: Stream, text: &str) {
         self.say(text::lines(text).trim_end_matches('\n'));
     }

@@ -68,6 +68,10 @@ impl View for Spinner {
         self.end(AnsiColor::Red.on_default(), '✖', &text::line(&step.in_progress));
     }
 
+    fn note(&mut self, text: &str) {
+        self.bar.println(text::lines(text));
+    }
+
     fn log(&mut self, _: Stream, text: &str) {
         self.bar.println(text::lines(text).trim_end_matches('\n'));
     }

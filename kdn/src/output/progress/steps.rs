@@ -30,6 +30,8 @@ pub(super) trait View: Send {
     fn fail(&mut self, error: &str);
     /// The operation ended with an error that is told elsewhere.
     fn abort(&mut self, step: &Step);
+    /// Outside a step too.
+    fn note(&mut self, text: &str);
     fn log(&mut self, stream: Stream, text: &str);
 }
 
@@ -68,6 +70,11 @@ impl Progress {
         Self { view: Some(Box::new(view)), open: None, show_logs: true }
     }
 
+    /// Whether anything is shown.
+    pub fn is_shown(&self) -> bool {
+        self.view.is_some()
+    }
+
     /// Whether anybody sees what backend commands print.
     pub fn shows_logs(&self) -> bool {
         self.show_logs && self.view.is_some()
@@ -97,6 +104,7 @@ impl Progress {
                 self.open = None;
                 view.fail(if error.is_empty() { "unknown error" } else { &error });
             }
+            Event::Note { text } => view.note(&text),
             Event::Log { stream, text } => {
                 if self.show_logs {
                     view.log(stream, &text);
@@ -169,7 +177,7 @@ pub(super) mod tests {
     #[test]
     fn without_a_view_nothing_happens() {
         let mut progress = Progress::new(Mode::None, true, true);
-        assert!(!progress.shows_logs());
+        assert!(!progress.is_shown() && !progress.shows_logs());
         progress.handle(start("build"));
         progress.handle(log("x"));
         progress.finish();

@@ -1,0 +1,145 @@
+//! From the arguments to a command, and from its result to an exit code.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches};
+
+use super::{
+    Cli, Command, DriverOptions, RuntimeCommand,
+    driver_flags::{self, Extended},
+    signals, usage,
+};
+use crate::{
+    commands::Context,
+    env::Env,
+    output::{CommandError, stream},
+};
+
+/// Runs kdn with the arguments and the environment of this process.
+pub fn main() -> ExitCode {
+    let env = Env::from_process();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let code = match runtime.enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(run(args, env));
+            // A thread that waits for a lock, or for a read of stdin, must not keep kdn from ending.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => fail(&CommandError::from(error).context("failed to start"), false),
+    };
+    ExitCode::from(code)
+}
+
+async fn run(args: Vec<OsString>, env: Env) -> u8 {
+    let context = match Context::new(env, signals::listen()) {
+        Ok(context) => context,
+        Err(error) => return fail(&error, usage::wants_json(&args)),
+    };
+    let (cli, options) = match parse(&args, &context).await {
+        Ok(parsed) => parsed,
+        Err(End::Printed) => return 0,
+        Err(End::Failed(error)) => return fail(&error, usage::wants_json(&args)),
+    };
+    let command = cli.command.map(Command::without_group);
+    let json = command.as_ref().is_some_and(Command::is_json);
+    let done = match cli.storage {
+        Some(storage) => match context.with_storage(&storage) {
+            Ok(context) => dispatch(command, options, &context).await,
+            Err(error) => Err(error),
+        },
+        None => dispatch(command, options, &context).await,
+    };
+    done.unwrap_or_else(|error| fail(&error, json))
+}
+
+enum End {
+    /// Help or the version was asked for, and printed.
+    Printed,
+    Failed(CommandError),
+}
+
+/// Parses the arguments. Only where they do not fit, or ask for help, is the chosen driver asked for its flags.
+async fn parse(args: &[OsString], context: &Context) -> Result<(Cli, DriverOptions), End> {
+    let command = Cli::command();
+    let (matches, options) = match command.clone().try_get_matches_from(args) {
+        Ok(matches) => (matches, DriverOptions::new()),
+        Err(error) => match driver_flags::extend(command, args, &error, context).await {
+            None => return Err(end(&error, args)),
+            Some(Extended { command, flags }) => {
+                let matches = command.try_get_matches_from(args).map_err(|error| end(&error, args))?;
+                let options = driver_flags::values(&flags, &matches);
+                (matches, options)
+            }
+        },
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| end(&error, args))?;
+    Ok((cli, options))
+}
+
+fn end(error: &clap::Error, args: &[OsString]) -> End {
+    if error.use_stderr() {
+        return End::Failed(usage::explain(error, args));
+    }
+    let _ = stream::stdout(&error.render().ansi().to_string());
+    End::Printed
+}
+
+fn fail(error: &CommandError, json: bool) -> u8 {
+    if json {
+        let _ = stream::stdout(&error.to_json());
+    } else {
+        stream::stderr(&error.to_text());
+    }
+    error.exit_code()
+}
+
+async fn dispatch(
+    command: Option<Command>,
+    options: DriverOptions,
+    context: &Context,
+) -> Result<u8, CommandError> {
+    use crate::commands::{info, init, list, remove, runtime, start, stop, terminal, version};
+
+    match command {
+        None => help(&[]),
+        Some(Command::Init(args)) => init::run(*args, options, context).await,
+        Some(Command::List(args)) => reading(context, list::run(args, context)).await,
+        Some(Command::Remove(args)) => remove::run(args, context).await,
+        Some(Command::Start(args)) => start::run(args, context).await,
+        Some(Command::Stop(args)) => stop::run(args, context).await,
+        Some(Command::Terminal(args)) => terminal::run(args, context).await,
+        Some(Command::Workspace { .. }) => help(&["workspace"]),
+        Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
+            reading(context, runtime::list::run(args, context)).await
+        }
+        Some(Command::Runtime { command: None }) => help(&["runtime"]),
+        Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
+        Some(Command::Version) => version::run(),
+    }
+}
+
+/// Runs a command that changes nothing: an interrupt ends it at once, and the drivers that it has started.
+async fn reading(
+    context: &Context,
+    command: impl Future<Output = Result<u8, CommandError>>,
+) -> Result<u8, CommandError> {
+    let mut interrupts = context.interrupts.clone();
+    tokio::select! {
+        done = command => done,
+        _ = interrupts.next() => Err(CommandError::interrupted()),
+    }
+}
+
+/// Prints the help of a command that does nothing by itself.
+fn help(path: &[&str]) -> Result<u8, CommandError> {
+    let mut command = Cli::command();
+    command.build();
+    let mut at = &mut command;
+    for name in path {
+        at = at.find_subcommand_mut(name).expect("the path is one of the command's own");
+    }
+    stream::stdout(&at.render_long_help().ansi().to_string())?;
+    Ok(0)
+}
