@@ -131,13 +131,13 @@ mod tests {
         let catalog = Catalog::new(Search::new(&Env::default(), storage.path(), None), storage.path());
         let mut manifest = Manifest::new("x", "X", "1");
         catalog.saw(&driver, &manifest);
-        assert_eq!(catalog.known(&driver), None, "a session alone does not tell the flags");
+        assert_eq!(catalog.cache.get(&driver.path), None, "a session alone does not tell the flags");
 
         manifest.capabilities.terminal = Supported::YES;
         catalog.cache.put(&driver.path, &Described { manifest: manifest.clone(), flags: Vec::new() });
         let newer = Manifest::new("x", "X", "2");
         catalog.saw(&driver, &newer);
         manifest.version = "2".to_owned();
-        assert_eq!(catalog.known(&driver).unwrap().manifest, manifest);
+        assert_eq!(catalog.cache.get(&driver.path).unwrap().manifest, manifest);
     }
 }
