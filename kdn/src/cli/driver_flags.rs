@@ -1,14 +1,14 @@
 //! The flags that a driver adds to `init`.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command, error::ErrorKind};
 use kdn_protocol::Flag;
 
-use crate::{commands::Context, output::text};
-
-/// The values of a driver's flags, by their names.
-pub(crate) type DriverOptions = BTreeMap<String, String>;
+use crate::{
+    commands::{Context, args::DriverOptions},
+    output::text,
+};
 
 const INIT: &str = "init";
 

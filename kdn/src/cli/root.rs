@@ -89,9 +89,9 @@ impl Command {
         let output = match self {
             Self::Init(args) => &args.output,
             Self::List(args) => &args.output,
-            Self::Remove(args) => &args.output,
-            Self::Start(args) => &args.output,
-            Self::Stop(args) => &args.output,
+            Self::Remove(args) => &args.change.output,
+            Self::Start(args) => &args.change.output,
+            Self::Stop(args) => &args.change.output,
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
             Self::Info(args) => &args.output,
             Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {

@@ -5,12 +5,12 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::{
-    Cli, Command, DriverOptions, RuntimeCommand,
+    Cli, Command, RuntimeCommand,
     driver_flags::{self, Extended},
     signals, usage,
 };
 use crate::{
-    commands::Context,
+    commands::{Context, args::DriverOptions},
     env::Env,
     output::{CommandError, stream},
 };

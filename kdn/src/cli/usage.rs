@@ -7,9 +7,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Cli;
 use crate::output::CommandError;
 
-/// Exit code of wrong usage.
-pub(crate) const USAGE: u8 = 2;
-
 /// Whether the arguments ask for JSON, as far as can be told when they do not fit.
 pub(super) fn wants_json(args: &[OsString]) -> bool {
     let words: Vec<&str> = args.iter().map_while(|arg| arg.to_str().filter(|arg| *arg != "--")).collect();
@@ -53,7 +50,7 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
         }
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
-    let mut explained = CommandError::new(message).with_exit_code(USAGE);
+    let mut explained = CommandError::usage(message);
     for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue] {
         let suggested = text(error, kind);
         if !suggested.is_empty() {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Context;
 use crate::{
     VERSION,
-    cli::OutputArg,
+    commands::args::OutputArg,
     output::{CommandError, json, stream, text},
     runtimes::Driver,
     workspaces::Manager,

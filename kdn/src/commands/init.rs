@@ -8,10 +8,10 @@ use kdn_protocol::{
     method::{GetStatus, ListAgents},
 };
 
-use super::{Context, IdResult, Report, WorkspaceResult, request::Request};
+use super::{Context, IdResult, Report, WorkspaceResult, args::DriverOptions, request::Request};
 use crate::{
     agents,
-    cli::{DriverOptions, LogArgs, OutputArg, ProgressArgs},
+    commands::args::{LogArgs, OutputArg, ProgressArgs},
     model::ModelId,
     output::{CommandError, json, stream, text},
     workspaces::{Manager, New, Record},

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Context, WorkspaceResult};
 use crate::{
-    cli::OutputArg,
+    commands::args::OutputArg,
     model::ModelId,
     output::{CommandError, json, path, stream, table::Table, text, time},
     workspaces::{Live, id},

@@ -2,11 +2,13 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
 
+mod change;
 mod context;
 mod report;
 mod request;
 mod show;
 
+pub(crate) mod args;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;

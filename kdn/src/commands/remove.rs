@@ -1,10 +1,7 @@
 //! `kdn remove`
 
-use super::{Context, IdResult, Report};
-use crate::{
-    cli::{LogArgs, NameArg, OutputArg, ProgressArgs},
-    output::CommandError,
-};
+use super::{Context, args::ChangeArgs, change};
+use crate::output::CommandError;
 
 /// Remove a workspace
 ///
@@ -14,30 +11,21 @@ use crate::{
   kdn remove my-project
   kdn remove my-project --force")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    workspace: NameArg,
     /// Stop it first if it runs; forget it if its runtime can't remove it
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]
-    pub(crate) output: OutputArg,
-    #[command(flatten)]
-    progress: ProgressArgs,
-    #[command(flatten)]
-    logs: LogArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let json = args.output.is_json();
-    let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.reporting_manager(&report);
-    let wanted = &args.workspace.name;
-    if args.force
-        && let Some(id) = manager.forget_pending(wanted).await?
-    {
-        return IdResult::print(&id, json);
-    }
-    manager.recover_all().await;
-    let removed = manager.remove(wanted, args.force, &mut report.observer()).await;
-    IdResult::print(&report.end(removed)?.id, json)
+    let force = args.force;
+    change::run(args.change, context, async |manager, wanted, observer| {
+        if force && let Some(id) = manager.forget_pending(wanted).await? {
+            return Ok(id);
+        }
+        manager.recover_all().await;
+        Ok(manager.remove(wanted, force, observer).await?.id)
+    })
+    .await
 }

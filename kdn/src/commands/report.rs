@@ -6,7 +6,7 @@ use kdn_protocol::host::{self, OutputSink};
 
 use super::Context;
 use crate::{
-    cli::{LogArgs, ProgressArgs, USAGE},
+    commands::args::{LogArgs, ProgressArgs},
     output::{
         CommandError, Notes,
         progress::{Event, Mode, Progress, Stream},
@@ -26,8 +26,7 @@ impl Report {
         json: bool,
     ) -> Result<Self, CommandError> {
         if json && logs.show_logs {
-            let error = CommandError::new("--show-logs cannot be used with --output json");
-            return Err(error.with_exit_code(USAGE));
+            return Err(CommandError::usage("--show-logs cannot be used with --output json"));
         }
         let default = if json { Mode::None } else { Mode::Auto };
         let mode = progress.progress.map_or(default, |mode| mode.0);

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use kdn_protocol::{Agent, Manifest, Workspace};
 
-use super::{Context, init::Args};
+use super::{Context, args::DriverOptions, init::Args};
 use crate::{
     agents,
-    cli::DriverOptions,
     config::{self, Places, WorkspaceConfig, expand},
     files::absolute,
     output::{CommandError, Notes},

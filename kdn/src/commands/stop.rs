@@ -1,10 +1,7 @@
 //! `kdn stop`
 
-use super::{Context, IdResult, Report};
-use crate::{
-    cli::{LogArgs, NameArg, OutputArg, ProgressArgs},
-    output::CommandError,
-};
+use super::{Context, args::ChangeArgs, change};
+use crate::output::CommandError;
 
 /// Stop a workspace
 ///
@@ -15,20 +12,13 @@ use crate::{
   kdn stop my-project --output json")]
 pub(crate) struct Args {
     #[command(flatten)]
-    workspace: NameArg,
-    #[command(flatten)]
-    pub(crate) output: OutputArg,
-    #[command(flatten)]
-    progress: ProgressArgs,
-    #[command(flatten)]
-    logs: LogArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let json = args.output.is_json();
-    let report = Report::new(context, args.progress, args.logs, json)?;
-    let manager = context.reporting_manager(&report);
-    manager.recover_all().await;
-    let stopped = manager.stop(&args.workspace.name, &mut report.observer()).await;
-    IdResult::print(&report.end(stopped)?.id, json)
+    change::run(args.change, context, async |manager, wanted, observer| {
+        manager.recover_all().await;
+        Ok(manager.stop(wanted, observer).await?.id)
+    })
+    .await
 }

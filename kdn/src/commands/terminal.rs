@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal};
 
 use super::{Context, Report};
 use crate::{
-    cli::{LogArgs, NameArg, ProgressArgs},
+    commands::args::{LogArgs, NameArg, ProgressArgs},
     output::CommandError,
     process,
 };

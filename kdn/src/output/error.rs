@@ -62,6 +62,11 @@ impl CommandError {
         self
     }
 
+    /// The command line was used wrongly.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(message).with_exit_code(2)
+    }
+
     /// The user wanted no more of it.
     pub fn interrupted() -> Self {
         Self::new("interrupted").with_exit_code(INTERRUPTED)

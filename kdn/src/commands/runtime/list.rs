@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    cli::OutputArg,
     commands::Context,
+    commands::args::OutputArg,
     output::{CommandError, json, stream, table::Table},
     runtimes::Rejected,
 };

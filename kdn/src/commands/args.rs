@@ -1,5 +1,7 @@
 //! Arguments that several commands share.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use crate::output::progress::Mode;
@@ -76,3 +78,19 @@ pub(crate) struct NameArg {
     #[arg(value_name = "NAME|ID")]
     pub(crate) name: String,
 }
+
+/// What every command takes that changes one workspace.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    pub(crate) workspace: NameArg,
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+}
+
+/// The values of a driver's flags, by their names.
+pub(crate) type DriverOptions = BTreeMap<String, String>;
