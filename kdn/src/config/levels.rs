@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::file::{Entries, WorkspaceConfig};
-use super::{Error, Level, Problem, Warning, unknown};
+use super::{Error, Invalid, Level, Problem, Warning, unknown};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -65,6 +65,12 @@ pub fn agent(storage: &Path, agent: &str) -> Result<Loaded> {
     Ok(file.entries(&[(level, agent)])?.pop().unwrap_or_default())
 }
 
+fn other_case(key: &str, meant: &str) -> Option<Invalid> {
+    let last = key.rsplit('.').next()?;
+    let problem = format!("key {key:?} must be written {meant:?}");
+    last.eq_ignore_ascii_case(meant).then(|| Invalid { field: key.to_owned(), problem })
+}
+
 /// A file of configurations.
 struct File {
     path: PathBuf,
@@ -97,7 +103,12 @@ impl File {
 
     fn check(&self, level: &Level, config: WorkspaceConfig, raw: &Value) -> Result<Loaded> {
         config.validate().map_err(|invalid| self.error(level, Problem::Invalid(invalid)))?;
-        let warnings = unknown::find(raw).into_iter().map(|(key, suggestion)| {
+        let unknown = unknown::find(raw);
+        // Of a policy that is written so, its author must not believe that it applies.
+        if let Some(invalid) = unknown.iter().find_map(|(key, meant)| other_case(key, (*meant)?)) {
+            return Err(self.error(level, Problem::Invalid(invalid)));
+        }
+        let warnings = unknown.into_iter().map(|(key, suggestion)| {
             let (path, level) = (self.path.clone(), level.clone());
             Warning { path, level, key, suggestion }
         });
@@ -169,6 +180,7 @@ mod tests {
             ("workspace.json", "{\n  \"ports\": [}"),
             ("workspace.json", r#"{"limits": {"memory": "2 gigs"}}"#),
             ("workspace.json", invalid),
+            ("workspace.json", r#"{"network": {"Mode": "deny"}}"#),
             ("config/projects.json", "[]"),
             ("config/projects.json", &global),
             ("config/projects.json", &project),
@@ -187,6 +199,8 @@ mod tests {
         Correct DIR/workspace.json
         Error: workspace configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
         Correct ports[1] in DIR/workspace.json
+        Error: workspace configuration validation failed: invalid workspace configuration: key "network.Mode" must be written "mode"
+        Correct network.Mode in DIR/workspace.json
         Error: failed to merge configurations: failed to load project configuration: invalid project configuration: failed to parse projects.json: invalid type: sequence, expected an object of configurations at line 1 column 0
         Correct DIR/config/projects.json
         Error: failed to merge configurations: failed to load project configuration: invalid project configuration: global configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
