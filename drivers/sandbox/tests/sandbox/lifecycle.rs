@@ -156,6 +156,8 @@ fn what_the_agent_made_undeletable_is_deleted() {
     for_each_user(|bench| {
         let sandbox = bench.start(json!({}));
         sandbox.sh("mkdir -p ~/go/mod/x && touch ~/go/mod/x/y && chmod -R a-w ~/go && chmod 000 ~/go/mod/x");
+        // Deeper than a path can say and a thread's stack can follow.
+        sandbox.sh("perl -e 'chdir; mkdir q(d), chdir q(d) or die $! for 1..10000; mkdir q(z); chmod 0, q(z)'");
         sandbox.stop(5);
         bench.call("remove", json!({"id": sandbox.id})).unwrap();
         assert_eq!(fs::read_dir(bench.storage().join("instances")).unwrap().count(), 0);
