@@ -9,7 +9,6 @@ use kdn_protocol::driver::Context;
 
 use super::{Instances, take};
 use crate::error::{Doing, ErrorKind, Result};
-use crate::limits::Groups;
 use crate::state::{LOCK, State};
 
 impl Instances {
@@ -26,7 +25,7 @@ impl Instances {
         };
         context.steps().start("Removing sandbox", "Sandbox removed");
         if let Some(last) = State::read(&folder) {
-            Groups { folders: last.cgroups }.remove();
+            last.clean_up()?;
         }
         // From this step on the instance does not exist; what a crash leaves of it is swept up by the next creation.
         let gone = folder.with_file_name(format!(".gone-{id}"));
