@@ -15,37 +15,40 @@ impl Instances {
     /// Stops an instance; one that is stopped stays as it is.
     pub fn stop(&self, id: &str, grace: Duration, context: &Context) -> Result<Instance> {
         let folder = self.folder(id)?;
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
             match liveness(&folder).doing("look at the instance")? {
                 Liveness::Running(state) => {
                     context.steps().start("Stopping sandbox", "Sandbox stopped");
                     stop(&folder, &state, grace)?;
+                    deadline = Instant::now() + PATIENCE;
                 }
                 Liveness::Stopped(last) => {
                     last.map_or(Ok(()), |last| last.clean_up())?;
                     return self.info(id);
                 }
+                Liveness::Changing if Instant::now() > deadline => {
+                    return Err(Error::new(ErrorKind::Busy, "another change of this workspace is under way"));
+                }
                 Liveness::Changing => std::thread::sleep(Duration::from_millis(5)),
-            }
-            if Instant::now() > deadline + grace {
-                return Err(Error::new(ErrorKind::Busy, "another change of this workspace is under way"));
             }
         }
     }
 }
 
 fn stop(folder: &Path, state: &State, grace: Duration) -> Result<()> {
-    let (Some(supervisor), Some(init)) = (state.supervisor.open(), state.init.open()) else {
-        // One of them ended just now, and takes the other along.
+    let Some(supervisor) = state.supervisor.open() else {
+        // It ended just now.
         return Ok(());
     };
-    // PID 1 asks every process to end, and ends when they have; the supervisor tidies up and follows.
-    let _ = pidfd_send_signal(&init, Signal::TERM);
-    if ends_within(&supervisor, grace)? {
-        return Ok(());
+    if let Some(init) = state.init.open() {
+        // PID 1 asks every process to end, and ends when they have; the supervisor tidies up and follows.
+        let _ = pidfd_send_signal(&init, Signal::TERM);
+        if ends_within(&supervisor, grace)? {
+            return Ok(());
+        }
+        let _ = pidfd_send_signal(&init, Signal::KILL);
     }
-    let _ = pidfd_send_signal(&init, Signal::KILL);
     if !ends_within(&supervisor, PATIENCE)? {
         // It hangs, or someone has stopped it.
         let _ = pidfd_send_signal(&supervisor, Signal::KILL);

@@ -114,7 +114,8 @@ fn programs_cannot_pose_as_the_host() {
         let sandbox = bench.start(json!({}));
         // rt_sigqueueinfo: SIGTERM for PID 1 with a sender of our own choice.
         let call = if cfg!(target_arch = "x86_64") { 129 } else { 138 };
-        let script = format!("print syscall({call}, 1, 15, pack(\"i6 x104\", 15, 0, -1, 0, 0, 0))");
+        let script =
+            format!("$i = pack(\"i6 x104\", 15, 0, -1, 0, 0, 0); print 0 + syscall({call}, 1, 15, $i)");
         assert_eq!(sandbox.run(&["perl", "-e", &script]).stdout, b"0");
         sandbox.sh("sleep 0.05");
         assert_eq!(sandbox.info()["state"], "running");
