@@ -4,10 +4,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Doing, Error, Result};
+use crate::limits::Groups;
 use crate::wire::EXEC_VERSION;
 use crate::{file, sys};
 
@@ -15,6 +19,9 @@ use crate::{file, sys};
 pub const STATE: &str = "state.json";
 pub const LOCK: &str = "lock";
 pub const SOCKET: &str = "exec.sock";
+
+/// How long the kernel may take to end killed processes, and how long to wait for someone else's change.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Version of the file. Fields are only ever added, so that a newer driver can still look at an older sandbox and stop it.
 const VERSION: u32 = 1;
@@ -92,6 +99,20 @@ impl State {
         file::replace(&folder.join(STATE), &serde_json::to_vec_pretty(self)?)
     }
 
+    /// Ends what is left of a run whose supervisor has gone: PID 1 follows it by itself, unless it hangs.
+    pub fn clean_up(&self) -> Result<()> {
+        if self.same_boot()
+            && let Some(init) = self.init.open()
+        {
+            let _ = pidfd_send_signal(&init, Signal::KILL);
+            if !ends_within(&init, PATIENCE)? {
+                return Err(Error::internal(format!("process {} does not end", self.init.pid)));
+            }
+        }
+        Groups { folders: self.cgroups.clone() }.remove();
+        Ok(())
+    }
+
     pub fn same_boot(&self) -> bool {
         boot_id().is_ok_and(|id| id == self.boot_id)
     }
@@ -109,6 +130,18 @@ pub fn liveness(folder: &Path) -> io::Result<Liveness> {
         }
         _ => Liveness::Changing,
     })
+}
+
+/// Waits for the end of a process.
+pub fn ends_within(process: &OwnedFd, time: Duration) -> Result<bool> {
+    let deadline = Instant::now() + time;
+    loop {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], left.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return Ok(ready.doing("wait for a process")? > 0),
+        }
+    }
 }
 
 fn boot_id() -> io::Result<String> {

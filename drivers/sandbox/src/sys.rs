@@ -147,8 +147,8 @@ pub fn unblock_signals() {
 #[derive(Debug, Clone, Copy)]
 pub struct Caught {
     pub signal: i32,
-    /// The sender; 0 when it is outside our pid namespace.
-    pub sender: u32,
+    /// Whether its sender is outside of our pid namespace.
+    pub from_outside: bool,
 }
 
 /// Blocks `signals` and returns a non-blocking descriptor that tells of them instead.
@@ -174,8 +174,11 @@ pub fn next_signal(fd: &OwnedFd) -> Option<Caught> {
     let size = size_of::<libc::signalfd_siginfo>();
     // SAFETY: `info` is `size` bytes long.
     let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size) };
-    (read.cast_unsigned() == size)
-        .then(|| Caught { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid })
+    (read.cast_unsigned() == size).then(|| Caught {
+        signal: info.ssi_signo.cast_signed(),
+        // The kernel fills in the sender's pid, unless the signal comes with data of the sender's own (SI_QUEUE).
+        from_outside: info.ssi_code == libc::SI_USER && info.ssi_pid == 0,
+    })
 }
 
 /// Sends a signal to every process of the pid namespace but the caller, its PID 1.

@@ -19,7 +19,7 @@ use crate::plan::{AGENT_ID, Plan, SOURCES};
 use crate::wire::{self, Order, Report};
 use crate::{limits, sys};
 
-pub use tree::{IdMaps, Opened, bind, open};
+pub use tree::{IdMaps, Opened, bind, find, open};
 
 /// What PID 1 inherits from the supervisor.
 #[expect(missing_debug_implementations, reason = "it holds secrets")]

@@ -151,8 +151,8 @@ impl Server {
     /// Handles signals; true when the sandbox is to end and nothing runs any more.
     fn reap(&mut self) -> bool {
         while let Some(caught) = sys::next_signal(&self.signals) {
-            // Only the host may end the sandbox this way: programs inside have a sender's pid.
-            if caught.signal == Signal::TERM.as_raw() && caught.sender == 0 {
+            // Only the host may end the sandbox this way.
+            if caught.signal == Signal::TERM.as_raw() && caught.from_outside {
                 self.stopping = true;
                 for signal in [Signal::TERM, Signal::HUP, Signal::CONT] {
                     sys::kill_everyone(signal);

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use linux_raw_sys::general::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
-use rustix::fs::{CWD, FileType, OFlags, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
@@ -55,11 +56,27 @@ pub fn open(entries: &[Entry], id_maps: Option<&IdMaps>) -> Result<Vec<Opened>> 
     Ok(opened)
 }
 
+/// A path of the user's, in which no part may be a link: an agent may have put it there since the path was chosen, in
+/// order to be shown what it leads to.
+pub fn find(source: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::LOOP) => Err(io::Error::other("a part of the path has become a symbolic link")),
+        found => Ok(found?),
+    }
+}
+
 /// A detached copy of the mounts at a host path, restricted as `access` says.
 pub fn bind(source: &str, access: Access, id_maps: Option<&IdMaps>) -> io::Result<OwnedFd> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(CWD, source, flags)?;
+    let tree = match access {
+        Access::System | Access::Device => open_tree(CWD, source, flags)?,
+        Access::ReadOnly | Access::ReadWrite => {
+            let source = find(source)?;
+            open_tree(source, "", flags | OpenTreeFlags::AT_EMPTY_PATH)?
+        }
+    };
     let mut set = MOUNT_ATTR_NOSUID;
     if access != Access::Device {
         set |= MOUNT_ATTR_NODEV;
@@ -69,8 +86,8 @@ pub fn bind(source: &str, access: Access, id_maps: Option<&IdMaps>) -> io::Resul
     }
     sys::mount_setattr(&tree, &MountChange { set: set.into(), private: true, ..MountChange::default() })?;
     if let (Some(maps), Access::ReadOnly | Access::ReadWrite) = (id_maps, access) {
-        let metadata = fs::metadata(source)?;
-        if let Some(map) = maps.get(&(metadata.uid(), metadata.gid())) {
+        let status = fstat(&tree)?;
+        if let Some(map) = maps.get(&(status.st_uid, status.st_gid)) {
             let mapped =
                 sys::mount_setattr(&tree, &MountChange { idmap: Some(map), ..MountChange::default() });
             // What is only read stays as readable as its owner made it for others.
@@ -114,8 +131,7 @@ pub(super) fn build(opened: Vec<Opened>) -> Result<()> {
     for entry in opened {
         place(entry)?;
     }
-    let root =
-        rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty()).doing("open /")?;
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing("open /")?;
     let change = MountChange { set: MOUNT_ATTR_RDONLY.into(), alone: true, ..MountChange::default() };
     sys::mount_setattr(&root, &change).doing("make / read-only")
 }

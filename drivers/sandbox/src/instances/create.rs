@@ -36,7 +36,7 @@ impl Instances {
             return Ok(instance);
         }
         context.steps().start("Preparing sandbox", "Sandbox prepared");
-        self.check(&workspace)?;
+        self.check(&mut workspace)?;
         let owner = fs::metadata(&workspace.source_path).doing("look at the sources")?;
         let draft = self.draft(&id)?;
         let home = draft.folder.join(HOME);
@@ -75,7 +75,8 @@ impl Instances {
         self.info(&id)
     }
 
-    fn check(&self, workspace: &Workspace) -> Result<()> {
+    /// Refuses what can't be made, and freezes where the user's paths lead.
+    fn check(&self, workspace: &mut Workspace) -> Result<()> {
         let agent = &workspace.agent;
         if agents::find(&self.user, &agent.name, &agent.command).is_none() {
             let message = format!("agent {:?} is not installed on this machine", agent.name);
@@ -90,10 +91,10 @@ impl Instances {
             let message = format!("{} is not a folder", sources.display());
             return Err(Error::invalid_workspace("sourcePath", message));
         }
-        self.check_storage("sourcePath", sources)?;
+        workspace.source_path = self.resolve("sourcePath", sources)?;
         layout::check_mounts(&workspace.mounts)?;
-        for (index, mount) in workspace.mounts.iter().enumerate() {
-            self.check_storage(&format!("mounts[{index}].host"), &mount.host)?;
+        for (index, mount) in workspace.mounts.iter_mut().enumerate() {
+            mount.host = self.resolve(&format!("mounts[{index}].host"), &mount.host)?;
         }
         self.means.check(&workspace.limits)?;
         match workspace.ports.iter().position(|port| port.protocol != "tcp") {
@@ -105,16 +106,22 @@ impl Instances {
         }
     }
 
+    /// Where a path leads now. Links are followed this once: later, an agent that can write to a folder on the way
+    /// could have set them.
+    ///
     /// Refuses to show our own storage: who can write there, or reach its sockets, is outside of any sandbox.
-    fn check_storage(&self, field: &str, shown: &Path) -> Result<()> {
+    fn resolve(&self, field: &str, shown: &Path) -> Result<PathBuf> {
         let storage = self.storage.ancestors().find_map(|folder| folder.canonicalize().ok());
+        let inside = self.storage.canonicalize();
         let shown = shown.canonicalize().doing(format_args!("look at {}", shown.display()))?;
-        if storage.is_some_and(|storage| storage.starts_with(&shown) || shown.starts_with(&self.storage)) {
+        if storage.is_some_and(|storage| storage.starts_with(&shown))
+            || inside.is_ok_and(|storage| shown.starts_with(storage))
+        {
             let message = format!("{} holds kdn's own storage {}", shown.display(), self.storage.display());
             return Err(Error::invalid_workspace(field, message)
                 .hint("choose a folder below it, such as one project"));
         }
-        Ok(())
+        Ok(shown)
     }
 
     fn draft(&self, id: &str) -> Result<Draft> {

@@ -140,8 +140,13 @@ impl Instances {
         for path in
             entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').map(|entry| entry.path())
         {
-            let lock = open_lock(&path.join(LOCK));
-            if lock.is_ok_and(|lock| sys::try_lock(&lock).unwrap_or(false)) {
+            let lock = File::options().write(true).open(path.join(LOCK));
+            let abandoned = match &lock {
+                Ok(lock) => sys::try_lock(lock).unwrap_or(false),
+                // It is the first thing made, under the guard, and the last one deleted.
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            if abandoned {
                 let _ = remove::delete(&path);
             }
         }

@@ -87,14 +87,11 @@ impl Instances {
             };
             env.push((variable.name, value));
         }
+        // The storage may be reached through links, which are not the agent's.
+        let home = folder.join(HOME).canonicalize().doing("look at the home")?;
         let hostname = hostname(&workspace.name);
         let mut entries = layout::system(&hostname, network.mode);
-        entries.extend(layout::of_user(
-            &folder.join(HOME),
-            &workspace.source_path,
-            agent,
-            &workspace.mounts,
-        )?);
+        entries.extend(layout::of_user(&home, &workspace.source_path, agent, &workspace.mounts)?);
         Ok(Plan {
             label: workspace.workspace_id.chars().take(12).collect(),
             hostname,

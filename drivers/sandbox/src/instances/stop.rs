@@ -1,75 +1,63 @@
 //! Stops an instance, and does not return before every process of it has gone.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kdn_protocol::Instance;
 use kdn_protocol::driver::Context;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::Instances;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::limits::Groups;
-use crate::state::{Liveness, STATE, State, liveness};
-
-/// How long the kernel may take to end killed processes, and how long to wait for someone else's change.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::state::{Liveness, PATIENCE, STATE, State, ends_within, liveness};
 
 impl Instances {
     /// Stops an instance; one that is stopped stays as it is.
     pub fn stop(&self, id: &str, grace: Duration, context: &Context) -> Result<Instance> {
         let folder = self.folder(id)?;
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
             match liveness(&folder).doing("look at the instance")? {
                 Liveness::Running(state) => {
                     context.steps().start("Stopping sandbox", "Sandbox stopped");
                     stop(&folder, &state, grace)?;
+                    deadline = Instant::now() + PATIENCE;
                 }
-                Liveness::Stopped(_) => return self.info(id),
+                Liveness::Stopped(last) => {
+                    last.map_or(Ok(()), |last| last.clean_up())?;
+                    return self.info(id);
+                }
+                Liveness::Changing if Instant::now() > deadline => {
+                    return Err(Error::new(ErrorKind::Busy, "another change of this workspace is under way"));
+                }
                 Liveness::Changing => std::thread::sleep(Duration::from_millis(5)),
-            }
-            if Instant::now() > deadline + grace {
-                return Err(Error::new(ErrorKind::Busy, "another change of this workspace is under way"));
             }
         }
     }
 }
 
 fn stop(folder: &Path, state: &State, grace: Duration) -> Result<()> {
-    let (Some(supervisor), Some(init)) = (state.supervisor.open(), state.init.open()) else {
-        // One of them ended just now, and takes the other along.
+    let Some(supervisor) = state.supervisor.open() else {
+        // It ended just now.
         return Ok(());
     };
-    // PID 1 asks every process to end, and ends when they have; the supervisor tidies up and follows.
-    let _ = pidfd_send_signal(&init, Signal::TERM);
-    if ends_within(&supervisor, grace)? {
-        return Ok(());
+    if let Some(init) = state.init.open() {
+        // PID 1 asks every process to end, and ends when they have; the supervisor tidies up and follows.
+        let _ = pidfd_send_signal(&init, Signal::TERM);
+        if ends_within(&supervisor, grace)? {
+            return Ok(());
+        }
+        let _ = pidfd_send_signal(&init, Signal::KILL);
     }
-    let _ = pidfd_send_signal(&init, Signal::KILL);
     if !ends_within(&supervisor, PATIENCE)? {
         // It hangs, or someone has stopped it.
         let _ = pidfd_send_signal(&supervisor, Signal::KILL);
-        if !ends_within(&supervisor, PATIENCE)? || !ends_within(&init, PATIENCE)? {
-            let message = format!("processes {} and {} do not end", state.supervisor.pid, state.init.pid);
-            return Err(Error::internal(message));
+        if !ends_within(&supervisor, PATIENCE)? {
+            return Err(Error::internal(format!("process {} does not end", state.supervisor.pid)));
         }
     }
     // The supervisor takes an end by a signal for an accident.
-    Groups { folders: state.cgroups.clone() }.remove();
+    state.clean_up()?;
     let _ = std::fs::remove_file(folder.join(STATE));
     Ok(())
-}
-
-fn ends_within(process: &OwnedFd, time: Duration) -> Result<bool> {
-    let deadline = Instant::now() + time;
-    loop {
-        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], left.as_ref()) {
-            Err(rustix::io::Errno::INTR) => {}
-            ready => return Ok(ready.doing("wait for a process")? > 0),
-        }
-    }
 }

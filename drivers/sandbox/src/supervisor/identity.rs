@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use linux_raw_sys::general::CLONE_NEWUSER;
+use rustix::fs::fstat;
 use rustix::process::{Signal, WaitId, WaitIdOptions, getegid, geteuid, pidfd_send_signal, waitid};
 
 use super::launch::write_maps;
@@ -35,10 +35,10 @@ pub(super) fn choose(plan: &Plan) -> Result<Identity> {
         return Ok(Identity::Caller { uid, gid });
     }
     let sources = plan.sources().ok_or_else(|| Error::internal("a plan without sources"))?;
-    let metadata = fs::metadata(sources).doing(format_args!("look at {sources}"))?;
+    let (owner, group) = owner(sources).doing(format_args!("look at {sources}"))?;
     match maps(plan) {
         Ok(maps) if init::bind(sources, Access::ReadWrite, Some(&maps)).is_ok() => Ok(Identity::Mapped(maps)),
-        _ if metadata.uid() != 0 => Ok(Identity::Owner { uid: metadata.uid(), gid: metadata.gid() }),
+        _ if owner != 0 => Ok(Identity::Owner { uid: owner, gid: group }),
         _ => {
             let message =
                 format!("the agent would be the host's root: the filesystem of {sources} can't map owners");
@@ -52,18 +52,20 @@ fn is_whole(map: &str) -> bool {
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
+fn owner(source: &str) -> io::Result<(u32, u32)> {
+    let status = fstat(init::find(source)?)?;
+    Ok((status.st_uid, status.st_gid))
+}
+
 /// A user namespace for each owner of the user's files in the plan.
 fn maps(plan: &Plan) -> io::Result<IdMaps> {
     let owners: HashSet<_> = plan
         .entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Bind { source, access: Access::ReadOnly | Access::ReadWrite, .. } => {
-                fs::metadata(source).ok()
-            }
+            Entry::Bind { source, access: Access::ReadOnly | Access::ReadWrite, .. } => owner(source).ok(),
             _ => None,
         })
-        .map(|metadata| (metadata.uid(), metadata.gid()))
         .collect();
     owners.into_iter().map(|owner| Ok((owner, map(owner)?))).collect()
 }

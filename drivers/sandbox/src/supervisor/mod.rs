@@ -94,7 +94,7 @@ fn supervise() -> Result<()> {
         return Err(Error::new(ErrorKind::Busy, "another change of this workspace is under way"));
     }
     if let Some(last) = State::read(folder) {
-        crate::limits::Groups { folders: last.cgroups }.remove();
+        last.clean_up()?;
         fs::remove_file(STATE).doing("forget the last run")?;
     }
     let listener = listen_for_exec()?;

@@ -1,7 +1,7 @@
 //! What programs inside can see and do.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use serde_json::json;
 
@@ -134,5 +134,33 @@ fn further_mounts_are_where_they_should_be() {
         assert_eq!(sandbox.sh("cat /data/deep/file ~/data/file /workspace/file"), "texttexttext");
         assert_eq!(sandbox.sh("touch /data/deep/x 2>/dev/null || echo refused"), "refused");
         assert_eq!(sandbox.sh("touch ~/data/x && ls /data/deep"), "file\nx");
+    });
+}
+
+#[test]
+fn a_link_put_in_the_place_of_a_source_is_not_followed() {
+    for_each_user(|bench| {
+        let (data, private) = (bench.sources().join("data"), bench.folder.path().join("private"));
+        fs::create_dir(&private).unwrap();
+        fs::create_dir(&data).unwrap();
+        chown(&data, Some(bench.owner()), Some(bench.owner())).unwrap();
+        let nested = bench.create(json!({"sourcePath": data}));
+        let agent = bench.start(json!({"mounts": [{"host": data, "target": "/data"}]}));
+        agent.sh(&format!("mv data old && ln -s {} data", private.display()));
+        agent.stop(5);
+        for sandbox in [&nested, &agent] {
+            let error = sandbox.start("allow").unwrap_err();
+            assert!(error["message"].as_str().unwrap().contains("symbolic link"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn links_of_the_users_own_lead_where_they_led() {
+    for_each_user(|bench| {
+        let link = bench.folder.path().join("link");
+        symlink(bench.sources(), &link).unwrap();
+        let sandbox = bench.start(json!({"sourcePath": link, "mounts": [{"host": link, "target": "/data"}]}));
+        assert_eq!(sandbox.sh("touch file; ls /data"), "file");
     });
 }

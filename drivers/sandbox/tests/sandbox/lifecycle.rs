@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{command_lines, eventually, for_each_user, marker, processes, write};
@@ -93,18 +94,48 @@ fn a_killed_supervisor_takes_everything_along() {
 }
 
 #[test]
+fn a_stop_ends_what_a_killed_supervisor_could_not() {
+    for_each_user(|bench| {
+        let sandbox = bench.start(json!({}));
+        let seconds = marker();
+        sandbox.sh(&format!("setsid -f sleep {seconds} >/dev/null 2>&1"));
+        let init = sandbox.state_file()["init"]["pid"].as_i64().unwrap();
+        let init = Pid::from_raw(i32::try_from(init).unwrap()).unwrap();
+        kill_process(init, Signal::STOP).unwrap();
+        sandbox.crash();
+        sandbox.stop(1);
+        assert_eq!(processes(&format!("sleep\0{seconds}")), 0);
+    });
+}
+
+#[test]
+fn programs_cannot_pose_as_the_host() {
+    for_each_user(|bench| {
+        let sandbox = bench.start(json!({}));
+        // rt_sigqueueinfo: SIGTERM for PID 1 with a sender of our own choice.
+        let call = if cfg!(target_arch = "x86_64") { 129 } else { 138 };
+        let script =
+            format!("$i = pack(\"i6 x104\", 15, 0, -1, 0, 0, 0); print 0 + syscall({call}, 1, 15, $i)");
+        assert_eq!(sandbox.run(&["perl", "-e", &script]).stdout, b"0");
+        sandbox.sh("sleep 0.05");
+        assert_eq!(sandbox.info()["state"], "running");
+    });
+}
+
+#[test]
 fn a_reused_pid_or_a_reboot_deceives_nobody() {
     for_each_user(|bench| {
         let sandbox = bench.start(json!({}));
         let mut state = sandbox.state_file();
         sandbox.crash();
         eventually("it has ended", || sandbox.info()["state"] == "stopped");
-        // A process that runs now, with the pid and the start time of this test.
+        // A process that runs now: this test, with its own start time and with that of another.
         let stat = fs::read_to_string("/proc/self/stat").unwrap();
         let begun: u64 =
             stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
         let this = json!({"pid": std::process::id(), "startTime": begun});
-        (state["supervisor"], state["init"]) = (this.clone(), this);
+        state["init"] = json!({"pid": std::process::id(), "startTime": begun - 1});
+        state["supervisor"] = this;
         write(&sandbox.folder().join("state.json"), &state.to_string());
         assert_eq!(sandbox.info()["state"], "stopped");
         sandbox.stop(0);
@@ -156,6 +187,9 @@ fn what_the_agent_made_undeletable_is_deleted() {
     for_each_user(|bench| {
         let sandbox = bench.start(json!({}));
         sandbox.sh("mkdir -p ~/go/mod/x && touch ~/go/mod/x/y && chmod -R a-w ~/go && chmod 000 ~/go/mod/x");
+        // Deeper than a path can say and a thread's stack can follow.
+        sandbox
+            .sh("perl -e 'chdir; mkdir q(d), chdir q(d) or die $! for 1..10000; mkdir q(z); chmod 0, q(z)'");
         sandbox.stop(5);
         bench.call("remove", json!({"id": sandbox.id})).unwrap();
         assert_eq!(fs::read_dir(bench.storage().join("instances")).unwrap().count(), 0);
