@@ -45,14 +45,14 @@ pub fn exec(folder: &Path, tty: bool, argv: Vec<String>, env: Vec<(String, Strin
         let resize = || {
             let _ = tcgetwinsize(input).and_then(|size| tcsetwinsize(&master, size));
         };
-        return relay(&socket, &signals, vec![Pipe::output(showing, output), typing], resize);
+        return relay(&socket, &signals, vec![Pipe::output(showing, output), typing], true, resize);
     }
     let (streams, pipes) =
         streams([input, output, rustix::stdio::stderr()]).doing("hand in the standard streams")?;
     let fds = streams.each_ref().map(AsFd::as_fd);
     ask(&socket, &ExecRequest { argv, env, tty: None }, &fds)?;
     drop(streams);
-    relay(&socket, &signals, pipes, || ())
+    relay(&socket, &signals, pipes, false, || ())
 }
 
 fn dial(folder: &Path) -> Result<OwnedFd> {

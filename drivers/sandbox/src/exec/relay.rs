@@ -29,6 +29,8 @@ pub(super) struct Pipe<'a> {
     to: End<'a>,
     /// Read and not yet written.
     pending: Vec<u8>,
+    /// The user has nothing more to type.
+    user_gone: bool,
 }
 
 impl End<'_> {
@@ -49,12 +51,17 @@ impl<'a> Pipe<'a> {
     pub(super) fn input(user: BorrowedFd<'a>, program: OwnedFd) -> io::Result<Self> {
         // A program that does not read must not keep us from showing what it writes.
         fcntl_setfl(&program, fcntl_getfl(&program)? | OFlags::NONBLOCK)?;
-        Ok(Self { from: End::User(user), to: End::Program(program), pending: Vec::new() })
+        Ok(Self { from: End::User(user), to: End::Program(program), pending: Vec::new(), user_gone: false })
     }
 
     /// Copies what the program writes.
     pub(super) fn output(program: OwnedFd, user: BorrowedFd<'a>) -> Self {
-        Self { from: End::Program(program), to: End::User(user), pending: Vec::new() }
+        Self { from: End::Program(program), to: End::User(user), pending: Vec::new(), user_gone: false }
+    }
+
+    fn end_of_input(&mut self) -> bool {
+        self.user_gone = !self.to.is_user();
+        false
     }
 
     fn interest(&self) -> PollFd<'_> {
@@ -69,9 +76,10 @@ impl<'a> Pipe<'a> {
     fn copy(&mut self, buffer: &mut [u8]) -> bool {
         if self.pending.is_empty() {
             match read(self.from.fd(), &mut *buffer) {
-                Ok(0) => return false,
+                Ok(0) => return self.end_of_input(),
                 Ok(length) => self.pending.extend_from_slice(&buffer[..length]),
-                Err(error) => return matches!(error, Errno::INTR | Errno::AGAIN),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(_) => return self.end_of_input(),
             }
         }
         while !self.pending.is_empty() {
@@ -86,11 +94,13 @@ impl<'a> Pipe<'a> {
     }
 }
 
-/// Copies, and passes signals on, until PID 1 tells the program's exit code.
+/// Copies, and passes signals on, until PID 1 tells the program's exit code. `raw`: the user's terminal is in raw mode,
+/// where the end of what it types is its own end, and with it the program's.
 pub(super) fn relay(
     socket: &OwnedFd,
     signals: &OwnedFd,
     mut pipes: Vec<Pipe<'_>>,
+    raw: bool,
     resize: impl Fn(),
 ) -> Result<u8> {
     let mut buffer = vec![0; if pipes.is_empty() { 0 } else { 64 << 10 }];
@@ -112,11 +122,20 @@ pub(super) fn relay(
             }
         }
         let mut ready_pipes = ready[2..].iter();
-        pipes.retain_mut(|pipe| !ready_pipes.next().is_some_and(|ready| *ready) || pipe.copy(&mut buffer));
+        let mut user_gone = false;
+        pipes.retain_mut(|pipe| {
+            let open = !ready_pipes.next().is_some_and(|ready| *ready) || pipe.copy(&mut buffer);
+            user_gone |= pipe.user_gone;
+            open
+        });
         if ready[0] {
             let code = exit_code(socket)?;
             drain(pipes, &mut buffer);
             return Ok(code);
+        }
+        if raw && user_gone {
+            // PID 1 ends the program when our socket closes.
+            return Ok(128 + 1);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 
 use linux_raw_sys::general::{
-    __NR_clone, __NR_ioctl, __NR_sched_setaffinity, __NR_socket, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET,
-    CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS,
+    __NR_clone, __NR_ioctl, __NR_prlimit64, __NR_sched_setaffinity, __NR_socket, CLONE_NEWCGROUP,
+    CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS,
 };
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -22,6 +22,17 @@ const NAMESPACES: [u32; 7] =
 /// Requests that write into a terminal's input, as if its user had typed.
 const TYPING: [u64; 2] = [linux_raw_sys::ioctl::TIOCSTI as u64, TIOCLINUX];
 const TIOCLINUX: u64 = 0x541c;
+
+/// The calls that change a file's mode, and which argument it is. A file that runs as its owner would be a way out
+/// into the sources, for whoever starts it on the host. Setting that bit when a file is made is no danger: the
+/// kernel takes it away when the file is written.
+const MODES: &[(u32, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (linux_raw_sys::general::__NR_chmod, 1),
+    (linux_raw_sys::general::__NR_fchmod, 1),
+    (linux_raw_sys::general::__NR_fchmodat, 2),
+    (linux_raw_sys::general::__NR_fchmodat2, 2),
+];
 
 /// The kinds of socket that are left; among those gone are raw packets, virtual machine and kernel crypto sockets.
 const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
@@ -56,6 +67,15 @@ fn forbidden(arch: TargetArch, pins_cpus: bool) -> Result<BpfProgram, BackendErr
         .map(|flag| argument(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag.into()), flag.into()))
         .map(|condition| SeccompRule::new(vec![condition?]));
     rules.insert(__NR_clone.into(), namespaces.into_iter().collect::<Result<_, _>>()?);
+    for (number, index) in MODES {
+        let set_user_id = u64::from(libc::S_ISUID);
+        let condition =
+            argument(*index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(set_user_id), set_user_id)?;
+        rules.insert((*number).into(), vec![SeccompRule::new(vec![condition])?]);
+    }
+    // Nobody may take descriptors or memory from PID 1, which would end the service of terminals.
+    let init = argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 1)?;
+    rules.insert(__NR_prlimit64.into(), vec![SeccompRule::new(vec![init])?]);
     let typing = TYPING
         .map(|request| argument(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request))
         .map(|condition| SeccompRule::new(vec![condition?]));

@@ -34,7 +34,7 @@ fn write(home: &Path, entry: &FileEntry) -> Result<(), (&'static str, io::Error)
     let mut file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(in_field("path"))?;
     match (&entry.source, &entry.content_base64) {
         (Some(source), _) => {
-            let mut source = File::open(source).map_err(in_field("source"))?;
+            let mut source = open_file(source).map_err(in_field("source"))?;
             io::copy(&mut source, &mut file).map_err(in_field("source"))?;
         }
         (None, Some(content)) => {
@@ -45,6 +45,12 @@ fn write(home: &Path, entry: &FileEntry) -> Result<(), (&'static str, io::Error)
         (None, None) => {}
     }
     file.set_permissions(fs::Permissions::from_mode(entry.mode)).map_err(in_field("mode"))
+}
+
+/// Opens a plain file: a pipe or a device may never answer, or never end.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a file")) }
 }
 
 /// Makes everything in a new home belong to one user.

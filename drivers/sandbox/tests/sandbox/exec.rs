@@ -128,6 +128,21 @@ fn the_hosts_terminal_never_goes_in() {
     });
 }
 
+#[test]
+fn a_program_that_ignores_the_hang_up_ends_with_its_terminal() {
+    for_each_user(|bench| {
+        let sandbox = bench.start(json!({}));
+        let seconds = marker();
+        let script = format!("trap '' HUP; echo ready; while :; do sleep {seconds}; done");
+        let mut terminal = Terminal::open(&sandbox, &["sh", "-c", &script]);
+        terminal.expect("ready");
+        let Terminal { master, slave, mut child, .. } = terminal;
+        drop((master, slave));
+        assert_eq!(child.wait().unwrap().code(), Some(129));
+        eventually("the program has ended", || processes(&format!("sleep\0{seconds}")) == 0);
+    });
+}
+
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }

@@ -49,6 +49,8 @@ fn programs_have_no_privileges_and_get_none() {
             "cat /proc/1/mem",
             "ls /proc/1/cwd/",
             "mknod /tmp/null c 1 3",
+            "cp /usr/bin/true /tmp/t && chmod u+s /tmp/t",
+            "prlimit --pid 1 --nofile=4",
             "kill -TERM 1; kill -STOP 1; sleep 0.05; false",
         ] {
             assert_eq!(sandbox.sh(&format!("{forbidden} >/dev/null 2>&1 && echo done")), "", "{forbidden}");

@@ -87,7 +87,7 @@ fn a_killed_supervisor_takes_everything_along() {
         sandbox.sh(&format!("setsid -f sleep {seconds} >/dev/null 2>&1"));
         sandbox.crash();
         eventually("everything has ended", || processes(&format!("sleep\0{seconds}")) == 0);
-        assert_eq!(sandbox.info()["state"], "stopped");
+        eventually("it is known", || sandbox.info()["state"] == "stopped");
         assert_eq!(sandbox.start("allow").unwrap()["state"], "running");
         assert_eq!(sandbox.sh("echo works"), "works");
     });

@@ -11,7 +11,7 @@ fn what_cannot_be_kept_is_refused() {
     for_each_user(|bench| {
         let secret = json!({"name": "s", "header": "Authorization"});
         let sources = bench.sources();
-        let cases: [(Value, &str, Option<&str>); 11] = [
+        let cases: [(Value, &str, Option<&str>); 12] = [
             (json!({"secrets": [secret]}), "unsupported", Some("secrets")),
             (
                 json!({"network": {"mode": "deny", "hosts": ["example.com"]}}),
@@ -38,6 +38,11 @@ fn what_cannot_be_kept_is_refused() {
                 json!({"files": [{"path": "a", "contentBase64": "?"}]}),
                 "invalid_workspace",
                 Some("files[0].contentBase64"),
+            ),
+            (
+                json!({"files": [{"path": "a", "source": "/dev/zero"}]}),
+                "invalid_workspace",
+                Some("files[0].source"),
             ),
         ];
         for (fields, kind, field) in cases {
