@@ -46,13 +46,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(launch: &Launch, interrupts: Interrupts) -> Result<Self, HostError> {
-        let (process, stdin, stdout) = Process::spawn(launch)?;
+        let ended = CancellationToken::new();
+        let (process, stdin, stdout) = Process::spawn(launch, ended.clone())?;
         let closed = CancellationToken::new();
         let inflight = Arc::new(Inflight::default());
         let manners = Arc::new(Manners::default());
         let outbox = Outbox::new(stdin, closed.clone());
         let replies = reply_with(outbox.clone());
-        let inbox = Inbox::new(stdout, Arc::clone(&inflight), Arc::clone(&manners), replies, closed);
+        let inbox = Inbox::new(stdout, Arc::clone(&inflight), Arc::clone(&manners), replies, closed, ended);
         Ok(Self {
             driver: launch.r#type.clone(),
             path: launch.path.clone(),

@@ -1,14 +1,17 @@
 //! The host's end of a driver's stdout: every line is judged before the JSON-RPC client sees it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use jsonrpsee::core::client::{ReceivedMessage, TransportReceiverT};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use tokio::{io::AsyncReadExt, process::ChildStdout, sync::mpsc};
+use tokio::{io::AsyncReadExt, process::ChildStdout, sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +27,8 @@ use super::inflight::{Event, Inflight};
 const MAX_STRAY_LINES: usize = 100;
 /// How much of the first stray line is kept, in characters.
 const SAMPLE: usize = 200;
+/// How long a driver's stdout may be silent after its end, when something else holds it open.
+const AFTER_END: Duration = Duration::from_millis(100);
 
 /// What the reader has seen of a driver's manners.
 #[derive(Debug, Default)]
@@ -79,6 +84,8 @@ pub(super) struct Inbox {
     pub(super) replies: mpsc::Sender<String>,
     /// Cancelled when the stream has ended, so that a blocked writer gets free.
     pub(super) closed: CancellationToken,
+    /// Cancelled when the driver's process has ended.
+    pub(super) ended: CancellationToken,
 }
 
 /// What a line asks for.
@@ -97,9 +104,23 @@ impl Inbox {
         manners: Arc<Manners>,
         replies: mpsc::Sender<String>,
         closed: CancellationToken,
+        ended: CancellationToken,
     ) -> Self {
         let splitter = Splitter::new(MAX_FRAME_BYTES);
-        Self { stdout, splitter, buffer: vec![0; 64 * 1024], inflight, manners, replies, closed }
+        Self { stdout, splitter, buffer: vec![0; 64 * 1024], inflight, manners, replies, closed, ended }
+    }
+
+    /// Reads more; zero bytes at the end, which for a driver that has ended need not be the end of the pipe.
+    async fn read(&mut self) -> usize {
+        let silence = async {
+            self.ended.cancelled().await;
+            sleep(AFTER_END).await;
+        };
+        tokio::select! {
+            biased;
+            read = self.stdout.read(&mut self.buffer) => read.unwrap_or(0),
+            () = silence => 0,
+        }
     }
 
     /// The next response to a request that waits for one.
@@ -126,13 +147,14 @@ impl Inbox {
                     Verdict::Stray => self.manners.stray(line)?,
                 }
             }
-            let Ok(read @ 1..) = self.stdout.read(&mut self.buffer).await else {
+            let read = self.read().await;
+            if read == 0 {
                 let rest = self.splitter.rest();
                 if !rest.trim_ascii().is_empty() {
                     self.manners.stray(rest)?;
                 }
                 return Err(Closed);
-            };
+            }
             self.splitter.push(&self.buffer[..read]);
         }
     }

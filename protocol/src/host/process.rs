@@ -4,9 +4,11 @@ use std::{fmt, path::PathBuf, process::ExitStatus, process::Stdio, sync::Arc, ti
 
 use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
+    sync::watch,
     task::JoinHandle,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{HostInfo, PROTOCOL_ENV, PROTOCOL_VERSION};
 
@@ -50,13 +52,18 @@ const STDERR_REST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    /// The id of the process and of its group, until the end has been seen.
-    group: Option<u32>,
+    /// Waits for the end of the child, and owns it.
+    waiter: JoinHandle<()>,
+    status: watch::Receiver<Option<Option<ExitStatus>>>,
+    group: Group,
     stderr: StderrTail,
     /// Until it has been waited for.
     stderr_reader: Option<JoinHandle<()>>,
 }
+
+/// The process group of a driver, by the id of its first process.
+#[derive(Debug, Clone, Copy)]
+struct Group(Option<u32>);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Signal {
@@ -65,7 +72,12 @@ pub(super) enum Signal {
 }
 
 impl Process {
-    pub(super) fn spawn(launch: &Launch) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
+    /// Starts the driver; `ended` is cancelled when the process has ended, which its stdout need not show: a child may
+    /// hold that open.
+    pub(super) fn spawn(
+        launch: &Launch,
+        ended: CancellationToken,
+    ) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
         let failed =
             |source| HostError::Start { driver: launch.r#type.clone(), path: launch.path.clone(), source };
         #[expect(clippy::disallowed_methods, reason = "the one place of this crate that starts a process")]
@@ -88,24 +100,16 @@ impl Process {
         };
         let stderr = StderrTail::default();
         let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, launch.stderr.clone())));
-        Ok((Self { group: child.id(), child, stderr, stderr_reader }, stdin, stdout))
+        let group = Group(child.id());
+        let (sender, status) = watch::channel(None);
+        let waiter = tokio::spawn(wait(child, group, sender, ended));
+        Ok((Self { waiter, status, group, stderr, stderr_reader }, stdin, stdout))
     }
 
-    /// Sends a signal to the whole group.
-    pub(super) fn signal(&mut self, signal: Signal) {
-        #[cfg(unix)]
-        if let Some(group) = self.group.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
-            use rustix::process::{Signal as Unix, kill_process_group};
-            let signal = match signal {
-                Signal::Term => Unix::TERM,
-                Signal::Kill => Unix::KILL,
-            };
-            let _ = kill_process_group(group, signal);
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = signal;
-            let _ = self.child.start_kill();
+    /// Sends a signal to the whole group of a process that has not ended.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.status.borrow().is_none() {
+            self.group.signal(signal);
         }
     }
 
@@ -113,24 +117,29 @@ impl Process {
     /// whether it took a signal. What is left of its group is killed.
     pub(super) async fn end(&mut self, patience: Duration) -> (Option<ExitStatus>, bool) {
         let mut forced = false;
-        let mut status = timeout(patience, self.child.wait()).await;
+        let mut status = timeout(patience, self.wait()).await;
         if status.is_err() {
             forced = true;
             self.signal(Signal::Term);
-            status = timeout(AFTER_TERM, self.child.wait()).await;
+            status = timeout(AFTER_TERM, self.wait()).await;
         }
-        if status.is_err() {
-            self.signal(Signal::Kill);
-            status = Ok(self.child.wait().await);
-        }
-        self.signal(Signal::Kill);
-        self.group = None;
+        let status = match status {
+            Ok(status) => status,
+            Err(_) => {
+                self.signal(Signal::Kill);
+                self.wait().await
+            }
+        };
         if let Some(mut reader) = self.stderr_reader.take()
             && timeout(STDERR_REST, &mut reader).await.is_err()
         {
             reader.abort();
         }
-        (status.ok().and_then(Result::ok), forced)
+        (status, forced)
+    }
+
+    async fn wait(&mut self) -> Option<ExitStatus> {
+        self.status.wait_for(Option::is_some).await.ok().and_then(|status| *status).flatten()
     }
 
     pub(super) fn stderr(&self) -> &StderrTail {
@@ -141,8 +150,36 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::Kill);
+        self.waiter.abort();
         if let Some(reader) = &self.stderr_reader {
             reader.abort();
+        }
+    }
+}
+
+/// Waits for a process, and kills what it leaves behind in its group.
+async fn wait(
+    mut child: Child,
+    group: Group,
+    status: watch::Sender<Option<Option<ExitStatus>>>,
+    ended: CancellationToken,
+) {
+    let ending = child.wait().await.ok();
+    group.signal(Signal::Kill);
+    status.send_replace(Some(ending));
+    ended.cancel();
+}
+
+impl Group {
+    fn signal(self, signal: Signal) {
+        #[cfg(unix)]
+        if let Some(group) = self.0.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+            use rustix::process::{Signal as Unix, kill_process_group};
+            let signal = match signal {
+                Signal::Term => Unix::TERM,
+                Signal::Kill => Unix::KILL,
+            };
+            let _ = kill_process_group(group, signal);
         }
     }
 }

@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(unix)]
-use rustix::process::{Pid, getsid};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -157,9 +155,13 @@ impl Bad {
             }
             #[cfg(unix)]
             "holder" => {
-                let child = leave_child("setsid", &["sh"]);
-                while getsid(Some(child)) != Ok(child) {}
+                leave_child("setsid", &["sh"]);
                 result(id, &instance("made"));
+            }
+            #[cfg(unix)]
+            "dead holder" => {
+                leave_child("setsid", &["sh"]);
+                return Some(5);
             }
             "steps" => {
                 for i in 0..100_000 {
@@ -250,12 +252,16 @@ fn sleep() {
     thread::sleep(Duration::from_mins(10));
 }
 
-/// Leaves a child behind that holds stdout and stderr, and bears the name of the test among its arguments.
+/// Leaves a child behind that holds stdout and stderr, and bears the name of the test among its arguments. Returns
+/// when the child has come to itself.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "the one place of this driver that starts a process")]
-fn leave_child(program: &str, args: &[&str]) -> Pid {
+fn leave_child(program: &str, args: &[&str]) {
     let test = std::env::args().nth(2).unwrap();
-    let script = ["-c", "trap '' TERM; sleep 600; :", &test];
+    let (mut ready, child_end) = io::pipe().unwrap();
+    let script = ["-c", "trap '' TERM; exec <&-; sleep 600; :", &test];
     let mut command = std::process::Command::new(program);
-    Pid::from_child(&command.args(args).args(script).stdin(std::process::Stdio::null()).spawn().unwrap())
+    command.args(args).args(script).stdin(child_end).spawn().unwrap();
+    drop(command);
+    let _ = ready.read(&mut [0]);
 }

@@ -65,6 +65,14 @@ async fn what_outlives_a_driver_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn what_a_dead_driver_left_behind_keeps_nobody_waiting() {
+    let test = Test::with("dead holder").await;
+    assert_snapshot!(text(test.create().await), @r#"runtime driver "bad" ended before it answered create: exit status: 5"#);
+    await_processes(&test.mark, 1..=2);
+    kill(&test.mark);
+}
+
+#[tokio::test]
 async fn a_driver_that_reads_nothing_blocks_nobody() {
     let mut large = workspace();
     large.options.insert("large".into(), "x".repeat(10 * 1024 * 1024));
