@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 #[non_exhaustive]
 pub struct Manifest {
     /// The suffix of the executable's name: `podman` for `kdn-runtime-podman`.
@@ -31,6 +32,10 @@ pub struct Manifest {
     /// Whether workspaces run on this machine. Absent: true.
     #[serde(default = "yes")]
     pub local: bool,
+    /// Whether an instance is kept apart from the host. `false`: its processes are ordinary processes of the user,
+    /// and the sources are at `sourcePath` itself. Absent: true.
+    #[serde(default = "yes")]
+    pub isolated: bool,
     /// Whether to warn users that the driver may change or fail. Absent: false.
     #[serde(default)]
     pub experimental: bool,
@@ -42,12 +47,14 @@ pub struct Manifest {
     pub protocol_versions: Vec<u32>,
     /// What the driver offers beyond the required methods.
     pub capabilities: Capabilities,
-    /// The absolute path of the sources inside a workspace.
+    /// The absolute path of the sources inside a workspace. Absent: not isolated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^/")))]
-    pub workspace_sources_path: String,
-    /// The absolute path of the user's home inside a workspace.
+    pub workspace_sources_path: Option<String>,
+    /// The absolute path of the user's home inside a workspace. Absent: not isolated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^/")))]
-    pub workspace_home: String,
+    pub workspace_home: Option<String>,
     /// The name or address by which a workspace reaches its host. Absent: it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_address: Option<String>,
@@ -58,7 +65,7 @@ const fn yes() -> bool {
 }
 
 impl Manifest {
-    /// A local driver of the current protocol version with no capabilities, with sources at `/workspace/sources`
+    /// A local, isolating driver of the current protocol version with no capabilities, with sources at `/workspace/sources`
     /// and the home at `/home/agent`.
     pub fn new(r#type: &str, display_name: &str, version: &str) -> Self {
         Self {
@@ -67,12 +74,13 @@ impl Manifest {
             description: String::new(),
             version: version.into(),
             local: true,
+            isolated: true,
             experimental: false,
             hidden: false,
             protocol_versions: crate::PROTOCOL_VERSIONS.to_vec(),
             capabilities: Capabilities::default(),
-            workspace_sources_path: "/workspace/sources".into(),
-            workspace_home: "/home/agent".into(),
+            workspace_sources_path: Some("/workspace/sources".into()),
+            workspace_home: Some("/home/agent".into()),
             host_address: None,
         }
     }

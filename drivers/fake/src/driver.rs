@@ -31,7 +31,7 @@ impl Driver for Fake {
             "Keeps workspaces as records and runs their commands on this machine, without isolation; for tests"
                 .into();
         manifest.hidden = true;
-        manifest.workspace_sources_path = "/project/sources".into();
+        manifest.workspace_sources_path = Some("/project/sources".into());
         manifest.host_address = Some("localhost".into());
         manifest.capabilities = capabilities();
         manifest

@@ -47,8 +47,8 @@ impl Driver for SandboxDriver {
     fn manifest() -> Manifest {
         let mut manifest = Manifest::new("sandbox", "Sandbox", env!("CARGO_PKG_VERSION"));
         manifest.description = "a sandbox of Linux namespaces that needs nothing installed".into();
-        manifest.workspace_sources_path = crate::plan::SOURCES.into();
-        manifest.workspace_home = crate::plan::HOME.into();
+        manifest.workspace_sources_path = Some(crate::plan::SOURCES.into());
+        manifest.workspace_home = Some(crate::plan::HOME.into());
         manifest.capabilities = capabilities(true);
         manifest
     }

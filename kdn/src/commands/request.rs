@@ -76,13 +76,20 @@ impl Request {
                 notes.say(&format!("Warning: {field:?} of the configuration is not passed on to the agent"));
             }
         }
+        if !manifest.isolated {
+            notes.say(&format!(
+                "Warning: runtime {:?} does not isolate: the agent runs as you, with all your files in reach",
+                manifest.r#type
+            ));
+        }
+        let sources = self.sources.to_str().unwrap_or_default();
         let expanded = expand::expand(
             &self.config,
             &Places {
                 host_sources: &self.sources,
                 host_home: context.env.home.as_deref(),
-                inside_sources: &manifest.workspace_sources_path,
-                inside_home: &manifest.workspace_home,
+                inside_sources: manifest.workspace_sources_path.as_deref().unwrap_or(sources),
+                inside_home: manifest.workspace_home.as_deref(),
             },
         )?;
         let agent = Agent::new(&self.agent, agents::command(&self.agent));

@@ -19,8 +19,8 @@ pub struct Places<'a> {
     pub host_home: Option<&'a Path>,
     /// `$SOURCES` inside: `workspaceSourcesPath` of the driver's manifest.
     pub inside_sources: &'a str,
-    /// `$HOME` inside: `workspaceHome` of the driver's manifest.
-    pub inside_home: &'a str,
+    /// `$HOME` inside: `workspaceHome` of the driver's manifest, if it has one.
+    pub inside_home: Option<&'a str>,
 }
 
 /// The parts of a configuration that go to a driver as they are.
@@ -45,6 +45,9 @@ pub enum ExpandError {
     /// A path of the host starts with `$HOME`, and there is none.
     #[error("the home folder that {0:?} starts with is not known")]
     NoHome(String),
+    /// A target starts with `$HOME`, and the driver has no such place.
+    #[error("mount target {0:?} starts with $HOME, and the runtime has no home of a known path")]
+    NoHomeInside(String),
     /// A target is outside the folder that its variable allows.
     #[error("mount target {target:?} escapes above {}", variable.name())]
     Escapes {
@@ -78,6 +81,7 @@ impl Advice for ExpandError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NoHome(_) => "Set the environment variable HOME",
+            Self::NoHomeInside(_) => "Take a runtime that isolates, or an absolute target",
             Self::Escapes { .. } | Self::Root(_) => "Choose a folder of its own for the mount",
             Self::SameTarget { .. } => "Give one of the two mounts another target",
             Self::Host(_) => {
@@ -142,7 +146,9 @@ impl Places<'_> {
             Some((variable, rest)) => {
                 let place = match variable {
                     Variable::Sources => self.inside_sources,
-                    Variable::Home => self.inside_home,
+                    Variable::Home => {
+                        self.inside_home.ok_or_else(|| ExpandError::NoHomeInside(target.to_owned()))?
+                    }
                 };
                 let path = join_inside(place, rest);
                 if !is_within(&path, &bound(variable, place)) {
@@ -214,7 +220,7 @@ mod tests {
             host_sources: Path::new("/src/app"),
             host_home: Some(Path::new("/home/me")),
             inside_sources: "/workspace/sources",
-            inside_home: "/home/agent",
+            inside_home: Some("/home/agent"),
         }
     }
 
@@ -260,12 +266,12 @@ mod tests {
 
     #[test]
     fn a_driver_with_other_places_gets_no_escape() {
-        let places = Places { inside_sources: "/src", inside_home: "/", host_home: None, ..places() };
+        let places = Places { inside_sources: "/src", inside_home: Some("/"), host_home: None, ..places() };
         assert_eq!(places.inside("$SOURCES/../x").unwrap(), "/x");
         assert_eq!(places.inside("$SOURCES/..").unwrap_err(), ExpandError::Root("$SOURCES/..".into()));
         assert_eq!(places.inside("/").unwrap_err(), ExpandError::Root("/".into()));
         assert_eq!(places.host("$HOME/x").unwrap_err(), ExpandError::NoHome("$HOME/x".into()));
-        let deep = Places { inside_sources: "/a/b/c", inside_home: "/a/b", ..places };
+        let deep = Places { inside_sources: "/a/b/c", inside_home: Some("/a/b"), ..places };
         let target = "$SOURCES/../../../workspace/x";
         assert!(matches!(deep.inside(target), Err(ExpandError::Escapes { variable: Variable::Sources, .. })));
         assert!(matches!(

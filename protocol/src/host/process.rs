@@ -54,11 +54,18 @@ const STDERR_REST: Duration = Duration::from_millis(100);
 pub(super) struct Process {
     /// Waits for the end of the child, and owns it.
     waiter: JoinHandle<()>,
-    status: watch::Receiver<Option<Option<ExitStatus>>>,
+    fate: watch::Receiver<Fate>,
     group: Group,
     stderr: StderrTail,
     /// Until it has been waited for.
     stderr_reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Running,
+    /// `None`: the system did not tell the status.
+    Ended(Option<ExitStatus>),
 }
 
 /// The process group of a driver, by the id of its first process.
@@ -101,14 +108,14 @@ impl Process {
         let stderr = StderrTail::default();
         let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, launch.stderr.clone())));
         let group = Group(child.id());
-        let (sender, status) = watch::channel(None);
+        let (sender, fate) = watch::channel(Fate::Running);
         let waiter = tokio::spawn(wait(child, group, sender, ended));
-        Ok((Self { waiter, status, group, stderr, stderr_reader }, stdin, stdout))
+        Ok((Self { waiter, fate, group, stderr, stderr_reader }, stdin, stdout))
     }
 
     /// Sends a signal to the whole group of a process that has not ended.
     pub(super) fn signal(&self, signal: Signal) {
-        if self.status.borrow().is_none() {
+        if matches!(*self.fate.borrow(), Fate::Running) {
             self.group.signal(signal);
         }
     }
@@ -123,12 +130,11 @@ impl Process {
             self.signal(Signal::Term);
             status = timeout(AFTER_TERM, self.wait()).await;
         }
-        let status = match status {
-            Ok(status) => status,
-            Err(_) => {
-                self.signal(Signal::Kill);
-                self.wait().await
-            }
+        let status = if let Ok(status) = status {
+            status
+        } else {
+            self.signal(Signal::Kill);
+            self.wait().await
         };
         if let Some(mut reader) = self.stderr_reader.take()
             && timeout(STDERR_REST, &mut reader).await.is_err()
@@ -139,7 +145,8 @@ impl Process {
     }
 
     async fn wait(&mut self) -> Option<ExitStatus> {
-        self.status.wait_for(Option::is_some).await.ok().and_then(|status| *status).flatten()
+        let ended = self.fate.wait_for(|fate| matches!(fate, Fate::Ended(_))).await;
+        ended.ok().and_then(|fate| if let Fate::Ended(status) = *fate { status } else { None })
     }
 
     pub(super) fn stderr(&self) -> &StderrTail {
@@ -158,15 +165,10 @@ impl Drop for Process {
 }
 
 /// Waits for a process, and kills what it leaves behind in its group.
-async fn wait(
-    mut child: Child,
-    group: Group,
-    status: watch::Sender<Option<Option<ExitStatus>>>,
-    ended: CancellationToken,
-) {
+async fn wait(mut child: Child, group: Group, fate: watch::Sender<Fate>, ended: CancellationToken) {
     let ending = child.wait().await.ok();
     group.signal(Signal::Kill);
-    status.send_replace(Some(ending));
+    fate.send_replace(Fate::Ended(ending));
     ended.cancel();
 }
 

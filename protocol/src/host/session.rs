@@ -155,10 +155,14 @@ fn say_what_to_update(mut error: HostError, launch: &Launch) -> HostError {
 }
 
 fn check(launch: &Launch, manifest: &Manifest) -> Result<(), HostError> {
-    if manifest.r#type == launch.r#type {
-        return Ok(());
+    if manifest.r#type != launch.r#type {
+        return Err(mismatch(launch, format!("says that its type is {:?}", manifest.r#type)));
     }
-    Err(mismatch(launch, format!("says that its type is {:?}", manifest.r#type)))
+    if manifest.isolated && (manifest.workspace_sources_path.is_none() || manifest.workspace_home.is_none()) {
+        let reason = "does not say where sources and home are in a workspace, and yet isolates";
+        return Err(mismatch(launch, reason.into()));
+    }
+    Ok(())
 }
 
 fn mismatch(launch: &Launch, reason: String) -> HostError {

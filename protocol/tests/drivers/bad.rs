@@ -85,6 +85,7 @@ impl Bad {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one list of misdeeds")]
     fn create(&mut self, id: &Value) -> Option<u8> {
         let ok = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, instance("made"));
         match self.how.as_str() {
@@ -256,6 +257,7 @@ fn sleep() {
 /// when the child has come to itself.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "the one place of this driver that starts a process")]
+#[expect(clippy::zombie_processes, reason = "it is left behind")]
 fn leave_child(program: &str, args: &[&str]) {
     let test = std::env::args().nth(2).unwrap();
     let (mut ready, child_end) = io::pipe().unwrap();
