@@ -1,0 +1,5 @@
+//! Says of any runtime driver, in any language, whether it is right.
+
+pub mod check;
+mod cx;
+pub mod outcome;
