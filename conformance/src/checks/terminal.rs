@@ -19,53 +19,134 @@ const LOCAL: &[Need] = &[Need::Capability("terminal"), Need::Local, Need::Linux]
 pub(super) const CHECKS: &[Check] = &[
     Check::new("terminal/after-exit", "a plan works after the driver has exited", &["TERM-01"], after_exit)
         .needs(TERMINAL),
-    Check::new("terminal/program", "the plan's program is an absolute path of an executable", &["TERM-02"], program)
-        .needs(TERMINAL),
-    Check::new("terminal/not-running", "an instance that does not run has no terminal", &["TERM-03"], not_running)
-        .needs(TERMINAL),
+    Check::new(
+        "terminal/program",
+        "the plan's program is an absolute path of an executable",
+        &["TERM-02"],
+        program,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/not-running",
+        "an instance that does not run has no terminal",
+        &["TERM-03"],
+        not_running,
+    )
+    .needs(TERMINAL),
     Check::new("terminal/empty-command", "an empty command is refused", &["TERM-04"], empty_command)
         .needs(TERMINAL),
-    Check::new("terminal/exact-arguments", "the command gets exactly its arguments", &["TERM-05", "SEC-09"], exact_arguments)
-        .needs(TERMINAL),
+    Check::new(
+        "terminal/exact-arguments",
+        "the command gets exactly its arguments",
+        &["TERM-05", "SEC-09"],
+        exact_arguments,
+    )
+    .needs(TERMINAL),
     Check::new("terminal/folder", "the command runs in the folder of the sources", &["TERM-06"], folder)
         .needs(TERMINAL),
     Check::new("terminal/exit-status", "the plan exits as the command does", &["TERM-07"], exit_status)
         .needs(TERMINAL),
-    Check::new("terminal/death-by-signal", "a command that dies of a signal is told by its status", &["TERM-08"], death_by_signal)
-        .needs(TERMINAL),
-    Check::new("terminal/no-such-command", "a command that is not there exits with 127", &["TERM-09"], no_such_command)
-        .needs(TERMINAL),
-    Check::new("terminal/not-executable", "a file that can't be run exits with 126", &["TERM-09"], not_executable)
-        .needs(TERMINAL),
+    Check::new(
+        "terminal/death-by-signal",
+        "a command that dies of a signal is told by its status",
+        &["TERM-08"],
+        death_by_signal,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/no-such-command",
+        "a command that is not there exits with 127",
+        &["TERM-09"],
+        no_such_command,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/not-executable",
+        "a file that can't be run exits with 126",
+        &["TERM-09"],
+        not_executable,
+    )
+    .needs(TERMINAL),
     Check::new("terminal/stdin", "stdin reaches the command unchanged, with its end", &["TERM-10"], stdin)
         .needs(TERMINAL),
-    Check::new("terminal/output-apart", "stdout and stderr come unchanged and apart", &["TERM-11"], output_apart)
-        .needs(TERMINAL),
+    Check::new(
+        "terminal/output-apart",
+        "stdout and stderr come unchanged and apart",
+        &["TERM-11"],
+        output_apart,
+    )
+    .needs(TERMINAL),
     Check::new("terminal/large-output", "a megabyte of output comes whole", &["TERM-11"], large_output)
         .needs(TERMINAL),
-    Check::new("terminal/no-terminal-piped", "a piped command has no terminal", &["TERM-10"], no_terminal_piped)
+    Check::new(
+        "terminal/no-terminal-piped",
+        "a piped command has no terminal",
+        &["TERM-10"],
+        no_terminal_piped,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/is-a-terminal",
+        "the command has a terminal when the user has one",
+        &["TERM-12"],
+        is_a_terminal,
+    )
+    .needs(TERMINAL),
+    Check::new("terminal/size", "the terminal has the size of the user's", &["TERM-13"], size)
         .needs(TERMINAL),
-    Check::new("terminal/is-a-terminal", "the command has a terminal when the user has one", &["TERM-12"], is_a_terminal)
-        .needs(TERMINAL),
-    Check::new("terminal/size", "the terminal has the size of the user's", &["TERM-13"], size).needs(TERMINAL),
     Check::new("terminal/resize", "the terminal follows the size of the user's", &["TERM-13"], resize)
         .needs(TERMINAL),
-    Check::new("terminal/interrupt-key", "Ctrl-C interrupts the command, not the plan", &["TERM-14"], interrupt_key)
-        .needs(TERMINAL),
-    Check::new("terminal/settings-restored", "the settings of the user's terminal are restored", &["TERM-15"], settings_restored)
-        .needs(TERMINAL),
-    Check::new("terminal/settings-restored-after-signal", "they are restored also when the command dies", &["TERM-15"], settings_restored_after_signal)
-        .needs(TERMINAL),
-    Check::new("terminal/foreign-environment", "the user's environment does not reach the command", &["TERM-16"], foreign_environment)
-        .needs(TERMINAL),
+    Check::new(
+        "terminal/interrupt-key",
+        "Ctrl-C interrupts the command, not the plan",
+        &["TERM-14"],
+        interrupt_key,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/settings-restored",
+        "the settings of the user's terminal are restored",
+        &["TERM-15"],
+        settings_restored,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/settings-restored-after-signal",
+        "they are restored also when the command dies",
+        &["TERM-15"],
+        settings_restored_after_signal,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/foreign-environment",
+        "the user's environment does not reach the command",
+        &["TERM-16"],
+        foreign_environment,
+    )
+    .needs(TERMINAL),
     Check::new("terminal/several", "several plans run in an instance at once", &["TERM-17"], several)
         .needs(TERMINAL),
-    Check::new("terminal/unknown-instance", "an unknown instance has no terminal", &["IDEM-06"], unknown_instance)
-        .needs(TERMINAL),
-    Check::new("terminal/ends-with-plan", "the command ends when the plan is ended", &["TERM-18"], ends_with_plan)
-        .needs(LOCAL),
-    Check::new("terminal/stopped-with-instance", "stop ends the commands of plans, and so the plans", &["STOP-01"], stopped_with_instance)
-        .needs(LOCAL),
+    Check::new(
+        "terminal/unknown-instance",
+        "an unknown instance has no terminal",
+        &["IDEM-06"],
+        unknown_instance,
+    )
+    .needs(TERMINAL),
+    Check::new(
+        "terminal/ends-with-plan",
+        "the command ends when the plan is ended",
+        &["TERM-18"],
+        ends_with_plan,
+    )
+    .needs(LOCAL),
+    Check::new(
+        "terminal/stopped-with-instance",
+        "stop ends the commands of plans, and so the plans",
+        &["STOP-01"],
+        stopped_with_instance,
+    )
+    .needs(LOCAL),
 ];
 
 /// A running instance of the usual workspace.
@@ -117,7 +198,22 @@ fn empty_command(cx: &mut Cx) -> Result<(), Stop> {
 
 fn exact_arguments(cx: &mut Cx) -> Result<(), Stop> {
     let id = running(cx)?;
-    let odd = ["", " ", "a b", "$HOME", "`id`", "*", "\"'\\", "-n", "--", "a\nb", "\u{1b}[31m", "é\u{202e}x", "{}", "%s"];
+    let odd = [
+        "",
+        " ",
+        "a b",
+        "$HOME",
+        "`id`",
+        "*",
+        "\"'\\",
+        "-n",
+        "--",
+        "a\nb",
+        "\u{1b}[31m",
+        "é\u{202e}x",
+        "{}",
+        "%s",
+    ];
     let script = r#"printf '%s\000' "$@""#;
     let command: Vec<&str> = ["/bin/sh", "-c", script, "sh"].into_iter().chain(odd).collect();
     let output = cx.run(&id, &command)?;
@@ -144,7 +240,10 @@ fn exit_status(cx: &mut Cx) -> Result<(), Stop> {
     let id = running(cx)?;
     for status in [0, 1, 43, 255] {
         let output = cx.run(&id, &["/bin/sh", "-c", &format!("exit {status}")])?;
-        ensure!(code(output.status) == status, "the command exited with {status}, the plan ended with {output}");
+        ensure!(
+            code(output.status) == status,
+            "the command exited with {status}, the plan ended with {output}"
+        );
     }
     Ok(())
 }
@@ -183,7 +282,12 @@ fn stdin(cx: &mut Cx) -> Result<(), Stop> {
     let id = running(cx)?;
     let input = bytes(200_000);
     let output = cx.run_with_input(&id, &["/bin/cat"], &input)?;
-    ensure!(output.stdout == input, "cat gave back {} bytes of {}, or others", output.stdout.len(), input.len());
+    ensure!(
+        output.stdout == input,
+        "cat gave back {} bytes of {}, or others",
+        output.stdout.len(),
+        input.len()
+    );
     Ok(())
 }
 
@@ -299,8 +403,7 @@ fn several(cx: &mut Cx) -> Result<(), Stop> {
     let wait = "echo ready; until [ -e go ]; do sleep 0.01; done; echo went";
     let plan = cx.plan(&id, &["/bin/sh", "-c", wait], false)?;
     let launch = cx.launch();
-    let all: Vec<Running> =
-        (0..3).map(|_| Running::start(&launch, &plan, b"")).collect::<Result<_, _>>()?;
+    let all: Vec<Running> = (0..3).map(|_| Running::start(&launch, &plan, b"")).collect::<Result<_, _>>()?;
     all.iter().try_for_each(|running| running.wait_for("ready"))?;
     cx.sh(&id, "touch go")?;
     for running in all {
