@@ -2,7 +2,13 @@
 
 mod cancellation;
 mod core;
+mod ends;
 mod files;
+mod idempotency;
+mod instances;
+mod life;
+mod list;
+mod refused;
 mod terminal;
 mod watched;
 
@@ -10,8 +16,17 @@ use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 4] =
-        [cancellation::CHECKS, core::CHECKS, terminal::CHECKS, watched::CHECKS];
+    let files: [&'static [Check]; 9] = [
+        cancellation::CHECKS,
+        core::CHECKS,
+        ends::CHECKS,
+        idempotency::CHECKS,
+        life::CHECKS,
+        list::CHECKS,
+        refused::CHECKS,
+        terminal::CHECKS,
+        watched::CHECKS,
+    ];
     let mut all: Vec<&'static Check> = files.into_iter().flatten().collect();
     all.sort_by_key(|check| check.profile());
     all.into_iter()
