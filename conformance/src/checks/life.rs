@@ -10,7 +10,7 @@ use crate::{
     client::Driver,
     cx::{Cx, id_of, of, start},
     plan,
-    processes::Process,
+    processes::{self as machine, Process},
     stop::{Stop, ensure},
 };
 
@@ -175,17 +175,25 @@ fn info_other_process(cx: &mut Cx) -> Result<(), Stop> {
     watcher.refused("info", &of(&id), "instance_not_found").map(drop)
 }
 
+/// What makes an instance run: the processes with its environment or, where they have none, all that is about this
+/// check but the driver.
+fn vitals(cx: &Cx, driver: &Driver) -> Vec<Process> {
+    let inside = processes(cx);
+    let all = if inside.is_empty() { machine::marked(cx.mark()) } else { inside };
+    all.into_iter().filter(|process| process.id != driver.pid()).collect()
+}
+
 fn info_after_death(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
-    let mut killed = processes(cx);
+    let mut killed = vitals(cx, &driver);
     if killed.is_empty() {
         return Err(Stop::Skipped("a running instance has no process that could be killed".into()));
     }
     while !killed.is_empty() {
         killed.iter().for_each(Process::kill);
         thread::sleep(Duration::from_millis(2));
-        killed = processes(cx);
+        killed = vitals(cx, &driver);
     }
     let mut last = String::new();
     let is_told = plan::wait(cx.suite.patience, || {

@@ -1,7 +1,9 @@
 //! The checks, a file for each profile or part of one.
 
 mod cancellation;
+mod concurrency;
 mod core;
+mod crash;
 mod ends;
 mod files;
 mod idempotency;
@@ -9,23 +11,31 @@ mod instances;
 mod life;
 mod list;
 mod refused;
+mod steps;
 mod terminal;
+mod walk;
 mod watched;
+mod workspace;
 
 use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 9] = [
+    let files: [&'static [Check]; 14] = [
         cancellation::CHECKS,
+        concurrency::CHECKS,
         core::CHECKS,
+        crash::CHECKS,
         ends::CHECKS,
         idempotency::CHECKS,
         life::CHECKS,
         list::CHECKS,
         refused::CHECKS,
+        steps::CHECKS,
         terminal::CHECKS,
+        walk::CHECKS,
         watched::CHECKS,
+        workspace::CHECKS,
     ];
     let mut all: Vec<&'static Check> = files.into_iter().flatten().collect();
     all.sort_by_key(|check| check.profile());
