@@ -2,6 +2,8 @@
 
 mod claim;
 mod create;
+#[cfg(target_os = "linux")]
+mod defects;
 mod driver;
 mod env;
 mod files;
@@ -17,5 +19,9 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(code) = defects::stand_in() {
+        return code;
+    }
     kdn_protocol::driver::serve::<driver::Fake>()
 }
