@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Defect, defect,
     hooks::{CHANGES, Flow},
-    json::{failure, json, kind},
+    json::{add, failure, json, kind, set_kind, succeed},
     lifecycle::{of_instance, remember_environment, straggle},
     wire::{put, shared},
 };
@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Defect] = &[
                     "name": request.params["name"],
                     "state": "stopped",
                 });
-                super::json::succeed(frame, instance);
+                succeed(frame, instance);
             }
             Flow::Pass
         });
@@ -115,7 +115,7 @@ pub(super) const TABLE: &[Defect] = &[
     defect("answers-failures-with-cancelled", "CANC-05", |shim| {
         shim.on_error("remove", |error, _, _| {
             if kind(error) == "invalid_state" {
-                super::json::set_kind(error, Cancelled);
+                set_kind(error, Cancelled);
             }
         });
     }),
@@ -142,9 +142,7 @@ pub(super) const TABLE: &[Defect] = &[
             }
         });
         shim.on_result("list", move |result, _, _| {
-            super::json::list(result, "instances")
-                .into_iter()
-                .for_each(|all| all.extend(listed.borrow().clone()));
+            add(result, "instances", listed.borrow().clone());
         });
     }),
     defect("start-leaves-processes-after-cancel", "START-02", |shim| {

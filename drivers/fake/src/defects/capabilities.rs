@@ -178,7 +178,7 @@ pub(super) const TABLE: &[Defect] = &[
         edit_secrets(shim, |secret| drop(forget(secret, "headerTemplate")));
     }),
     defect("sets-headers-of-other-paths", "CAP-17", |shim| {
-        edit_secrets(shim, |secret| drop(forget(secret, "path")))
+        edit_secrets(shim, |secret| drop(forget(secret, "path")));
     }),
     defect("sets-headers-of-other-hosts", "CAP-17", |shim| {
         shim.on_params("create", |workspace, _| {
@@ -191,7 +191,7 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("sets-no-placeholders", "CAP-18", |shim| {
-        edit_secrets(shim, |secret| drop(forget(secret, "envNames")))
+        edit_secrets(shim, |secret| drop(forget(secret, "envNames")));
     }),
     // Secrets as variables.
     defect("sets-secret-variables-empty", "CAP-19", |shim| {
@@ -215,7 +215,7 @@ pub(super) const TABLE: &[Defect] = &[
         shim.on_params("create", |workspace, wire: &mut Wire| {
             for (i, mount) in entries(workspace, "mounts").enumerate() {
                 let copy = wire.memory().join(format!("mount-{i}"));
-                edit(mount, "host", |host| copied(std::path::Path::new(host), copy));
+                edit(mount, "host", |host| copied(std::path::Path::new(host), &copy));
             }
         });
     }),

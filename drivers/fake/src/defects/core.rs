@@ -15,7 +15,10 @@ use serde_json::Value;
 use super::{
     Defect, defect,
     hooks::{CHANGES, Flow, Hooks},
-    json::{edit, entries, error, failure, forget, json, kind, list, object, set, succeed, text},
+    json::{
+        add, edit, entries, error, failure, forget, json, kind, list, object, retain, set, set_kind, succeed,
+        text,
+    },
     variable,
     wire::{Wire, put, shared},
 };
@@ -47,7 +50,7 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("speaks-first", "LIFE-11", |shim| {
         shim.on_start(|wire| {
-            wire.tell(&json!({"jsonrpc": "2.0", "method": "$/log", "params": {"text": "hello\n"}}))
+            wire.tell(&json!({"jsonrpc": "2.0", "method": "$/log", "params": {"text": "hello\n"}}));
         });
     }),
     defect("serves-before-initialize", "LIFE-12", |shim| {
@@ -105,10 +108,10 @@ pub(super) const TABLE: &[Defect] = &[
         let mine = shared::<Vec<Value>>();
         let known = mine.clone();
         shim.on_result(["create", "start"], move |instance, _, _| {
-            mine.borrow_mut().push(instance["id"].clone())
+            mine.borrow_mut().push(instance["id"].clone());
         });
         shim.on_result("list", move |result, _, _| {
-            super::json::retain(result, "instances", |instance| known.borrow().contains(&instance["id"]));
+            retain(result, "instances", |instance| known.borrow().contains(&instance["id"]));
         });
     }),
     defect("lists-instances-of-its-neighbours", "LIFE-16", |shim| {
@@ -119,8 +122,7 @@ pub(super) const TABLE: &[Defect] = &[
             let _ = fs::remove_file(wire.memory().join(format!("made-{}", request.instance())));
         });
         shim.on_result("list", |result, _, wire| {
-            let others = made_by_neighbours(wire);
-            list(result, "instances").into_iter().for_each(|instances| instances.extend(others.clone()));
+            add(result, "instances", made_by_neighbours(wire));
         });
     }),
     defect("makes-its-storage-searchable", "LIFE-17", |shim| {
@@ -273,9 +275,9 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("accepts-relative-storage", "INIT-07", |shim| {
         shim.on_params("initialize", |params, _| {
-            edit(params, "storageDir", |path| match path.starts_with('/') {
-                true => path.into(),
-                false => std::env::temp_dir().join("kdn-fake-absent").join(path).display().to_string(),
+            edit(params, "storageDir", |path| {
+                // To join an absolute path is to take it.
+                std::env::temp_dir().join("kdn-fake-absent").join(path).display().to_string()
             });
         });
     }),
@@ -284,7 +286,7 @@ pub(super) const TABLE: &[Defect] = &[
             let is_relative =
                 request.params["storageDir"].as_str().is_some_and(|path| !path.starts_with('/'));
             if is_relative && error["code"] == json!(-32602) {
-                super::json::set_kind(error, Internal);
+                set_kind(error, Internal);
             }
         });
     }),
@@ -303,7 +305,8 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("lists-agents-twice", "AGENT-01", |shim| {
         shim.on_result("listAgents", |result, _, _| {
-            list(result, "agents").into_iter().for_each(|agents| agents.extend_from_within(..));
+            let agents = entries(result, "agents").map(|agent| agent.clone()).collect::<Vec<_>>();
+            add(result, "agents", agents);
         });
     }),
     defect("is-called-otherwise", "MAN-01", |shim| {
@@ -442,9 +445,7 @@ fn make(wire: &Wire) {
 }
 
 pub(super) fn add_flag(result: &mut Value, name: &str, is_required: bool) {
-    if let Some(flags) = list(result, "flags") {
-        flags.push(json!({"name": name, "usage": "Say more", "required": is_required}));
-    }
+    add(result, "flags", [json!({"name": name, "usage": "Say more", "required": is_required})]);
 }
 
 /// What drivers wrote down that have their storage folder beside this one.

@@ -301,7 +301,9 @@ pub(super) const TABLE: &[Defect] = &[
     defect("carries-out-batches", "WIRE-25", |shim| {
         shim.on_json(|frame, wire| {
             let Some(batch) = frame.as_array() else { return Flow::Pass };
-            batch.iter().for_each(|frame| wire.send(frame));
+            for frame in batch {
+                wire.send(frame);
+            }
             Flow::Drop
         });
     }),
@@ -349,12 +351,12 @@ pub(super) const TABLE: &[Defect] = &[
     defect("ignores-requests-without-a-method", "WIRE-26", |shim| {
         shim.on_json(|frame, _| Flow::drop_if(frame.is_object() && !frame["method"].is_string()));
     }),
-    defect("answers-null-ids", "WIRE-27", |shim| carry_out(shim, |id| id.is_null())),
+    defect("answers-null-ids", "WIRE-27", |shim| carry_out(shim, Value::is_null)),
     defect("takes-null-ids-for-none", "WIRE-27", |shim| {
         shim.on_json(|frame, _| Flow::drop_if(frame.get("id").is_some_and(Value::is_null)));
     }),
-    defect("accepts-fractional-ids", "WIRE-27", |shim| carry_out(shim, |id| id.is_f64())),
-    defect("accepts-boolean-ids", "WIRE-27", |shim| carry_out(shim, |id| id.is_boolean())),
+    defect("accepts-fractional-ids", "WIRE-27", |shim| carry_out(shim, Value::is_f64)),
+    defect("accepts-boolean-ids", "WIRE-27", |shim| carry_out(shim, Value::is_boolean)),
     defect("accepts-structured-ids", "WIRE-27", |shim| {
         carry_out(shim, |id| id.is_array() || id.is_object());
     }),

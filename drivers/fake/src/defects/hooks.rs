@@ -62,13 +62,15 @@ impl<const N: usize> From<[&'static str; N]> for Methods {
 }
 
 type Then<T> = Box<dyn FnMut(&mut T, &mut Wire) -> Flow>;
-type Moment<T> = Box<dyn FnMut(&mut Wire) -> T>;
+pub(super) type Moment<T> = Box<dyn FnMut(&mut Wire) -> T>;
+type ByHand = Box<dyn FnMut(&mut Output)>;
+type Exit = Box<dyn FnMut(&mut u8, &mut Wire)>;
 type Answer = Box<dyn FnMut(&mut Value, &Request, &mut Wire) -> Flow>;
 
 /// All that a defect does.
 #[derive(Default)]
 pub(super) struct Hooks {
-    pub(super) by_hand: Option<Box<dyn FnMut(&mut Output)>>,
+    pub(super) by_hand: Option<ByHand>,
     /// Whether it serves though no host has started it.
     pub(super) serves_anyone: bool,
     pub(super) start: Vec<Moment<()>>,
@@ -79,7 +81,7 @@ pub(super) struct Hooks {
     pub(super) end: Vec<Moment<Flow>>,
     pub(super) term: Vec<Moment<Flow>>,
     pub(super) unheard: Vec<Moment<Flow>>,
-    pub(super) exit: Vec<Box<dyn FnMut(&mut u8, &mut Wire)>>,
+    pub(super) exit: Vec<Exit>,
 }
 
 /// Moments of a process.

@@ -41,6 +41,13 @@ pub(super) fn list<'a>(value: &'a mut Value, member: &str) -> Option<&'a mut Vec
     entry.as_array_mut()
 }
 
+/// Adds entries to a list, which is made where there was none.
+pub(super) fn add(value: &mut Value, member: &str, entries: impl IntoIterator<Item = Value>) {
+    if let Some(list) = list(value, member) {
+        list.extend(entries);
+    }
+}
+
 /// The object itself, or an empty one where there was none.
 pub(super) fn object<'a>(value: &'a mut Value, member: &str) -> Option<&'a mut Map<String, Value>> {
     let entry = value.as_object_mut()?.entry(member).or_insert_with(|| Value::Object(Map::new()));

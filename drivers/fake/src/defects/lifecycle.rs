@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("answers-taken-ports-with-internal", "START-05", |shim| {
-        shim.mistake("start", Unavailable, Internal)
+        shim.mistake("start", Unavailable, Internal);
     }),
     defect("starts-with-a-taken-port", "START-05", |shim| {
         shim.on_answer("start", |frame, request, _| {

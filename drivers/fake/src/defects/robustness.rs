@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Defect, defect,
     hooks::{CHANGES, Flow, Hooks},
-    json::{forget, set, text},
+    json::{add, forget, set, text},
     lifecycle::{is_alive, straggle},
     stage::Straggler,
     wire::{Wire, put},
@@ -77,8 +77,7 @@ pub(super) const TABLE: &[Defect] = &[
     defect("lists-what-can-not-be-removed", "LIFE-32 LIST-05", |shim| {
         mark(shim);
         shim.on_result("list", |result, _, wire| {
-            let unfinished = unfinished(wire);
-            super::json::list(result, "instances").into_iter().for_each(|all| all.extend(unfinished.clone()));
+            add(result, "instances", unfinished(wire));
         });
         shim.refuse("remove", Internal, |params, wire| {
             let mut unfinished = unfinished(wire).into_iter();

@@ -118,7 +118,7 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("cuts-arguments-at-newlines", "SEC-09 TERM-05", |shim| {
         change_arguments(shim, |word| {
-            let is_script = word.contains("; ") || word.contains("$");
+            let is_script = word.contains("; ") || word.contains('$');
             if is_script { word.into() } else { word.split('\n').next().unwrap_or_default().into() }
         });
     }),

@@ -20,7 +20,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     BEHIND, DEFECT, Defect,
-    hooks::{Flow, Hooks, Methods, NO_REQUEST},
+    hooks::{Flow, Hooks, Methods, Moment, NO_REQUEST},
     json::{object, set},
     lines::{self, Line},
     stage::{self, terminations},
@@ -130,8 +130,8 @@ impl Shim {
                 Some(_) => arrivals.recv_timeout(DRAIN),
             };
             match event {
-                Ok(Event::FromHost(line)) => self.from_host(line),
-                Ok(Event::FromDriver(line)) => self.from_driver(line),
+                Ok(Event::FromHost(line)) => self.hear_host(line),
+                Ok(Event::FromDriver(line)) => self.hear_driver(line),
                 Ok(Event::HostEnded) => {
                     if moments(&mut self.hooks.end, &mut self.wire) == Flow::Pass {
                         self.wire.end();
@@ -163,7 +163,7 @@ impl Shim {
         let _ = signal::kill(self.driver, signal);
     }
 
-    fn from_host(&mut self, mut line: Line) {
+    fn hear_host(&mut self, mut line: Line) {
         let Self { hooks, wire, .. } = self;
         if hooks.lines.iter_mut().any(|then| then(&mut line, wire) == Flow::Drop) {
             return;
@@ -191,7 +191,7 @@ impl Shim {
         wire.send(&frame);
     }
 
-    fn from_driver(&mut self, line: Line) {
+    fn hear_driver(&mut self, line: Line) {
         let bytes = self.judged(line);
         if let Some(bytes) = bytes {
             self.wire.print(bytes);
@@ -213,7 +213,7 @@ impl Shim {
             let is_dropped = hooks.any(|(_, then)| then(&mut frame, wire) == Flow::Drop);
             return (!is_dropped).then(|| format!("{frame}\n").into_bytes());
         }
-        let id = peek.id.map(RawValue::get).unwrap_or("null");
+        let id = peek.id.map_or("null", RawValue::get);
         if id.starts_with("\"defect-")
             && let Some(then) = wire.take_asked(id.trim_matches('"'))
         {
@@ -283,7 +283,7 @@ fn complete(plan: &mut Value) {
     }
 }
 
-fn moments(hooks: &mut [Box<dyn FnMut(&mut Wire) -> Flow>], wire: &mut Wire) -> Flow {
+fn moments(hooks: &mut [Moment<Flow>], wire: &mut Wire) -> Flow {
     Flow::drop_if(hooks.iter_mut().any(|then| then(wire) == Flow::Drop))
 }
 

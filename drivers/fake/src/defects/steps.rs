@@ -44,7 +44,7 @@ pub(super) const TABLE: &[Defect] = &[
     defect("updates-before-it-starts", "STEP-03", |shim| {
         shim.on_notification("$/step", |frame, wire| {
             let params = &frame["params"];
-            if text(params, "event") == "start" && text(params, "completed") != "" {
+            if text(params, "event") == "start" && !text(params, "completed").is_empty() {
                 wire.tell(&step(&params["requestId"], &json!({"event": "complete"})));
                 wire.tell(&step(&params["requestId"], &json!({"event": "update", "current": 1, "total": 2})));
             }

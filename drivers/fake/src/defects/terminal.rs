@@ -75,7 +75,7 @@ pub(super) const TABLE: &[Defect] = &[
         shim.around_plan("\"$@\"; status=$?; case $status in 126|127) exit 1;; esac; exit $status");
     }),
     defect("drops-stdin", "TERM-10", |shim| {
-        shim.around_plan("[ -t 0 ] && exec \"$@\"; exec \"$@\" </dev/null")
+        shim.around_plan("[ -t 0 ] && exec \"$@\"; exec \"$@\" </dev/null");
     }),
     defect("never-ends-stdin", "TERM-10", |shim| {
         shim.around_plan("[ -t 0 ] && exec \"$@\"; { cat; sleep 8; } | \"$@\"");

@@ -22,6 +22,9 @@ use super::{
 /// What belongs to a request of the shim's own: what is done with its response.
 type Then = Box<dyn FnOnce(&mut Wire, Value)>;
 
+/// What is done later.
+type Later = Box<dyn FnOnce(&mut Wire)>;
+
 /// A request that is not answered yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Request {
@@ -48,7 +51,7 @@ pub(super) struct Wire {
     to_driver: Option<Sender<Vec<u8>>>,
     events: Sender<Event>,
     asked: HashMap<String, Then>,
-    due: HashMap<u64, Box<dyn FnOnce(&mut Wire)>>,
+    due: HashMap<u64, Later>,
     after: Vec<Vec<u8>>,
     held: Vec<Value>,
     serial: u64,
@@ -183,7 +186,7 @@ impl Wire {
         });
     }
 
-    pub(super) fn take_due(&mut self, token: u64) -> Option<Box<dyn FnOnce(&mut Self)>> {
+    pub(super) fn take_due(&mut self, token: u64) -> Option<Later> {
         self.due.remove(&token)
     }
 

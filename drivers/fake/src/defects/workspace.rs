@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Defect] = &[
     // What `create` refuses.
     defect("accepts-any-agent", "AGENT-02", |shim| {
         forgive(shim, "agent", |workspace| {
-            set(workspace, "agent", json!({"name": "shell", "command": ["sh"]}))
+            set(workspace, "agent", json!({"name": "shell", "command": ["sh"]}));
         });
     }),
     defect("blames-agents-as-a-whole", "AGENT-02", |shim| shim.blame("create", "agent.name", Some("agent"))),
@@ -72,7 +72,7 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("accepts-climbing-files", "CREATE-04", |shim| {
         forgive(shim, "files", |workspace| {
-            retain(workspace, "files", |file| !text(file, "path").contains(".."))
+            retain(workspace, "files", |file| !text(file, "path").contains(".."));
         });
     }),
     defect("accepts-absolute-files", "CREATE-04", |shim| {
@@ -168,7 +168,9 @@ pub(super) const TABLE: &[Defect] = &[
                 ("secrets", "name"),
                 ("files", "path"),
             ];
-            lists.into_iter().for_each(|(list, member)| drop_twins(workspace, list, member));
+            for (list, member) in lists {
+                drop_twins(workspace, list, member);
+            }
         });
     }),
     defect("accepts-variables-without-a-name", "CREATE-07", |shim| {
@@ -193,7 +195,7 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("blames-options-as-a-whole", "CREATE-08", |shim| {
-        shim.blame("create", "options.", Some("options"))
+        shim.blame("create", "options.", Some("options"));
     }),
     defect("forgets-that-a-flag-is-required", "CREATE-09", |shim| {
         shim.on_result("flags", |result, _, _| add_flag(result, "fake-ticket", true));
@@ -257,7 +259,7 @@ pub(super) const TABLE: &[Defect] = &[
     defect("mounts-a-copy-of-the-sources", "WORK-02", |shim| {
         shim.on_params("create", |workspace, wire| {
             let copy = wire.memory().join(format!("copy-{}", text(workspace, "name")));
-            edit(workspace, "sourcePath", |path| copied(Path::new(path), copy));
+            edit(workspace, "sourcePath", |path| copied(Path::new(path), &copy));
         });
     }),
     defect("shows-an-empty-folder-for-the-sources", "WORK-01", |shim| {
@@ -578,11 +580,11 @@ fn give_away(folder: &Path) {
 }
 
 /// The path of a copy of a folder, or the folder's own when it is not there.
-pub(super) fn copied(from: &Path, to: PathBuf) -> String {
+pub(super) fn copied(from: &Path, to: &Path) -> String {
     if !from.is_absolute() || !from.is_dir() {
         return from.display().to_string();
     }
-    copy(from, &to);
+    copy(from, to);
     to.display().to_string()
 }
 

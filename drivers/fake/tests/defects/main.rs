@@ -42,8 +42,9 @@ fn say(mut command: Command, input: &[u8]) -> Output {
 /// The answers to these lines. Stdin stays open until all have come.
 fn answers(defect: Option<&str>, requests: &[Value]) -> Vec<Value> {
     let mut child = command(defect).spawn().unwrap();
-    let input: String = requests.iter().map(|request| format!("{request}\n")).collect();
-    child.stdin.as_mut().unwrap().write_all(input.as_bytes()).unwrap();
+    for request in requests {
+        writeln!(child.stdin.as_mut().unwrap(), "{request}").unwrap();
+    }
     let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     let frames = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let answers = frames.filter(|frame| frame.get("method").is_none()).take(requests.len()).collect();
@@ -102,8 +103,8 @@ fn it_can_be_told_from_the_driver_by_nothing() {
         let dir = TempDir::new().unwrap();
         let lines =
             [request(0, "type", &json!({})), open(&dir), create(&dir, "0"), json!([7]), json!({"id": "x"})];
-        let frames = frames(defect, &lines).into_iter();
-        frames
+        answers(defect, &lines)
+            .into_iter()
             .map(|frame| frame.to_string().replace(dir.path().to_str().unwrap(), "DIR"))
             .collect::<BTreeSet<_>>()
     };
