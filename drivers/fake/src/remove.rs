@@ -19,7 +19,7 @@ pub(crate) async fn remove(store: &Store, id: &str, context: &Context) -> Result
     let place = store.place(id);
     // There is no way back, so a cancellation only hurries it.
     let _ = step::step(context, delay, "Checking instance", "Instance checked").await;
-    if record.reason.is_some() {
+    if record.reason.is_some() || live::is_running(&place) {
         live::end(&place, Duration::ZERO).await?;
     }
     let _ = step::step(context, delay, "Removing instance", "Instance removed").await;

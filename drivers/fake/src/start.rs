@@ -21,8 +21,8 @@ pub(crate) async fn start(store: &Store, params: StartParams, context: &Context)
     let place = store.place(&params.id);
     let delay = record.step_delay();
     step::step(context, delay, "Preparing instance", "Instance prepared").await?;
-    if record.reason.is_some() {
-        // It did not end by a `stop`.
+    if record.reason.is_some() || live::is_running(&place) {
+        // It did not end by a `stop`, or its record was changed by hand.
         live::end(&place, std::time::Duration::ZERO).await?;
     }
     let launch = live::launch(&place, &record, &params.secret_values).await?;

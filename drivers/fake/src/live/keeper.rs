@@ -41,6 +41,8 @@ pub(super) const CONFIRMATION: &str = "confirmed\n";
 
 /// How long the members may take to end when the keeper is told to.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the storage folder is still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long others may keep the lock, who only look whether it is locked.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -164,7 +166,7 @@ impl Prepared {
         Ok(Self { order, ports, gateway, socket, _lock: lock })
     }
 
-    /// Serves until SIGTERM comes.
+    /// Serves until SIGTERM comes, or nobody can find this instance any more.
     async fn serve(self) -> io::Result<()> {
         let mut terminated = signal(SignalKind::terminate())?;
         let socket = UnixListener::from_std(self.socket)?;
@@ -176,9 +178,11 @@ impl Prepared {
             self.order.name,
         ));
         let orders: Rc<[u8]> = serde_json::to_vec(&self.order.command)?.into();
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 _ = terminated.recv() => return Ok(()),
+                _ = look.tick() => if !Path::new(LOCK).exists() { return Ok(()) },
                 Ok((mut command, _)) = socket.accept() => {
                     let orders = Rc::clone(&orders);
                     tokio::task::spawn_local(async move { command.write_all(&orders).await });

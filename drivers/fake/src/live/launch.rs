@@ -36,7 +36,9 @@ pub(crate) async fn launch(
     let order = order(place, record, given)?;
     files::remove_dir(&place.work)?;
     files::create_dir(&place.work)?;
+    // The folder stands among the arguments so that people see which keeper it is.
     let mut keeper = process::own(keeper::ROLE)
+        .arg(&place.work)
         .current_dir(&place.work)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

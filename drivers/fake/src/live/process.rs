@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ffi::OsStr, path::Path};
 /// This executable in the role `role`, with an empty environment.
 pub(super) fn own(role: &str) -> tokio::process::Command {
     let mut command = tokio::process::Command::new("/proc/self/exe");
-    command.arg(role).env_clear();
+    command.arg0("kdn-runtime-fake").arg(role).env_clear();
     command
 }
 

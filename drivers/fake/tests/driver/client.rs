@@ -175,7 +175,7 @@ impl Client {
 }
 
 /// Waits until something is the case.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) fn wait_until(what: &str, is: impl Fn() -> bool) {
     let start = Instant::now();
     while !is() {
