@@ -17,13 +17,25 @@ use super::{
 
 /// The first argument that makes this executable a plan's process; the folder of work and the command follow.
 pub(super) const ROLE: &str = "exec";
+/// The same for the process that is waited for.
+pub(super) const COMMAND: &str = "command";
 
 /// What it exits with when the command did not start, as it is with containers.
 const FAILED: u8 = 125;
 const CAN_NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// A plan's process, which becomes the command, or waits for it where there are settings of a terminal to restore.
 pub(super) fn main(args: &[OsString]) -> ExitCode {
+    match tty::settings() {
+        Some(settings) => tty::run(process::again(COMMAND, args), &settings)
+            .unwrap_or_else(|error| complain(FAILED, &format!("can't run itself: {error}"), None)),
+        None => become_command(args),
+    }
+}
+
+/// Becomes the command.
+pub(super) fn become_command(args: &[OsString]) -> ExitCode {
     let [work, program, args @ ..] = args else {
         return complain(FAILED, "usage: exec FOLDER COMMAND [ARGUMENT ...]", None);
     };
@@ -39,14 +51,8 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
         return complain(FAILED, &message, None);
     }
     let mut command = process::command(program, &order.source, order.environment.compose());
-    command.args(args);
-    let error = match tty::settings() {
-        Some(settings) => match tty::run(command, &settings) {
-            Ok(code) => return code,
-            Err(error) => error,
-        },
-        None => command.exec(),
-    };
+    tty::unblock();
+    let error = command.args(args).exec();
     let program = program.display();
     match error.kind() {
         io::ErrorKind::NotFound => complain(

@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::rules::Rule;
+use super::{owner, rules::Rule};
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -42,6 +42,9 @@ enum Wish {
 }
 
 async fn converse(mut client: TcpStream, rules: &[Rule], name: &str) -> io::Result<()> {
+    if !owner::is_own(&client)? {
+        return Ok(());
+    }
     let mut received = Vec::new();
     let (length, wish) = loop {
         match read(&received, rules) {
@@ -109,7 +112,11 @@ fn read(received: &[u8], rules: &[Rule]) -> Result<Option<(usize, Wish)>, httpar
             add(header.name, header.value);
         }
     }
-    for rule in covering {
+    for (i, rule) in covering.iter().enumerate() {
+        // Of two secrets for one header, the first is meant.
+        if covering[..i].iter().any(|earlier| earlier.header.eq_ignore_ascii_case(&rule.header)) {
+            continue;
+        }
         add(&rule.header, rule.value.expose().as_bytes());
     }
     head.extend(b"\r\n");

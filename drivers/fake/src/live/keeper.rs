@@ -136,7 +136,8 @@ fn keep() -> io::Result<()> {
     let mark = prepared.order.mark.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, prepared.serve())?;
-    runtime.block_on(members::end(&mark, GRACE)).map_err(io::Error::other)
+    runtime.block_on(members::end(&mark, GRACE)).map_err(io::Error::other)?;
+    members::kill(&mark).map_err(io::Error::other)
 }
 
 /// All that can fail is done.

@@ -8,6 +8,7 @@ mod install;
 mod keeper;
 mod launch;
 mod members;
+mod owner;
 mod process;
 mod rules;
 mod secrets;
@@ -28,6 +29,7 @@ pub(crate) fn role() -> Option<ExitCode> {
     match args.next()?.to_str()? {
         keeper::ROLE => Some(keeper::main()),
         exec::ROLE => Some(exec::main(&args.collect::<Vec<_>>())),
+        exec::COMMAND => Some(exec::become_command(&args.collect::<Vec<_>>())),
         _ => None,
     }
 }
@@ -55,7 +57,7 @@ pub(crate) fn is_running(place: &Place) -> bool {
 pub(crate) async fn end(place: &Place, grace: Duration) -> Result<(), Error> {
     members::end(&place.mark, grace).await?;
     keeper::kill(&place.work)?;
-    // One that was on its way to the keeper just now.
+    // What has slipped through, such as a command that was on its way to the keeper just now.
     members::kill(&place.mark)?;
     crate::files::remove_dir(&place.work)
 }

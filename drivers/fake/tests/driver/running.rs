@@ -32,9 +32,10 @@ fn a_stop_ends_all_processes_whatever_they_do() {
     keeper(&place);
     let script = "trap '' TERM
         setsid sh -c 'trap \"\" TERM; touch detached; while :; do sleep 1; done' &
-        env -i sh -c 'trap \"\" TERM; touch unmarked; while :; do sleep 1; done' &
         while :; do sleep 1; done";
     let mut stubborn = driver.plan(&["sh", "-c", script]).spawn().unwrap();
+    let script = "env -i sh -c 'trap \"\" TERM; touch unmarked; while :; do sleep 0.001; done' & wait";
+    let mut parent = driver.plan(&["sh", "-c", script]).spawn().unwrap();
     let mut polite =
         driver.plan(&["sh", "-c", "trap 'exit 7' TERM; touch armed; while :; do sleep 0.01; done"]);
     let mut polite = polite.spawn().unwrap();
@@ -47,7 +48,8 @@ fn a_stop_ends_all_processes_whatever_they_do() {
     assert_eq!(driver.answer(id).unwrap()["state"], "stopped");
     assert!(begin.elapsed().as_millis() >= 1000, "the grace is given");
     assert!(place.processes().is_empty());
-    assert_eq!((polite.wait().unwrap().code(), stubborn.wait().unwrap().code()), (Some(7), None));
+    let codes = [&mut polite, &mut stubborn, &mut parent].map(|child| child.wait().unwrap().code());
+    assert_eq!(codes, [Some(7), None, None]);
 }
 
 #[test]
