@@ -103,8 +103,8 @@ impl Error {
 impl Baseline {
     /// Reads a file. `is_check` says of an id whether there is such a check.
     pub fn read(path: &Path, is_check: impl Fn(&str) -> bool) -> Result<Self, Error> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text =
+            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, is_check)
     }
 

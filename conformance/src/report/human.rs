@@ -98,13 +98,14 @@ fn details(out: &mut String, judged: &Judged, verdict: &Verdict, standing: Stand
 fn item(out: &mut String, name: &str, lines: impl IntoIterator<Item = String>) {
     let mut name = name;
     for line in lines {
-        let _ = writeln!(out, "{:9}{name:<9}{line}", "");
+        let _ = writeln!(out, "{}", format!("{:9}{name:<9}{line}", "").trim_end());
         name = "";
     }
 }
 
 fn summary(out: &mut String, judged: &Judged) {
     let report = judged.report;
+    let _ = writeln!(out, "\n{}\n", paint(BOLD, "Summary"));
     let mut entry = |name: &str, lines: &[String]| {
         let mut name = name;
         for line in lines.iter().filter(|line| !line.is_empty()) {
@@ -112,14 +113,14 @@ fn summary(out: &mut String, judged: &Judged) {
             name = "";
         }
     };
-    entry("\nSummary", &[]);
     let profiles: Vec<_> = report.profiles.iter().map(|profile| profile.name()).collect();
     let quick = if report.quick { " (without the checks that wait for deadlines)" } else { "" };
     let capabilities = visible::line(&report.subject.capabilities.join(", ")).into_owned();
-    let timings = report.timings.iter().map(|timing| format!("{} {}", timing.name, value(timing.value, timing.unit)));
-    let skipped = tally::reasons(judged).into_iter().map(|(why, checks)| {
-        format!("{}: {}", count(checks, "check"), visible::line(&shown::cut(why, 200)))
-    });
+    let timings =
+        report.timings.iter().map(|timing| format!("{} {}", timing.name, value(timing.value, timing.unit)));
+    let skipped = tally::reasons(judged)
+        .into_iter()
+        .map(|(why, checks)| format!("{}: {}", count(checks, "check"), visible::line(&shown::cut(why, 200))));
     let path = visible::line(&report.subject.path.to_string_lossy()).into_owned();
     entry("driver", &[shown::driver(report), path]);
     entry("protocol", &[report.protocol_version.to_string()]);
@@ -165,6 +166,6 @@ pub(super) fn seconds(time: Duration) -> String {
 }
 
 pub(super) fn value(value: f64, unit: &str) -> String {
-    let digits = if value.abs() < 100.0 && value.fract() != 0.0 { 1 } else { 0 };
+    let digits = usize::from(value.abs() < 100.0 && value.fract() != 0.0);
     format!("{value:.digits$} {unit}")
 }

@@ -1,7 +1,6 @@
 //! A report as one JSON document.
 //!
 //! Fields are added, and never changed or removed while `format` is the same. One without a value is left out.
-//! Times are in milliseconds.
 
 use std::fmt::Write as _;
 
@@ -36,7 +35,7 @@ struct Document<'a> {
     command: &'a [String],
     /// With what the suite ends: 0 passed, 1 failed, 2 broken, 3 stale or expired expectations.
     exit_code: u8,
-    elapsed: f64,
+    elapsed_ms: f64,
     summary: Tally,
     timings: Vec<Timing>,
     /// In the order of the checks.
@@ -74,7 +73,7 @@ struct Check<'a> {
     /// What was seen, or why the check was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
-    elapsed: f64,
+    elapsed_ms: f64,
     /// The failure is expected, or was.
     #[serde(skip_serializing_if = "Option::is_none")]
     expectation: Option<Expectation<'a>>,
@@ -126,7 +125,7 @@ pub(super) fn render(judged: &Judged) -> String {
         seed: report.seed.to_string(),
         command: &report.command,
         exit_code: judged.exit_code(),
-        elapsed: milliseconds(report.elapsed),
+        elapsed_ms: milliseconds(report.elapsed),
         summary: Tally::of(judged),
         timings: report.timings.iter().map(timing).collect(),
         checks: judged.verdicts().map(|(verdict, standing)| check(judged, verdict, standing)).collect(),
@@ -165,7 +164,7 @@ fn check<'a>(judged: &Judged, verdict: &'a Verdict, standing: Standing<'a>) -> C
         covers: sentences.map(|sentence| Sentence { id: sentence.id, text: sentence.text }).collect(),
         outcome,
         message: message.map(String::as_str),
-        elapsed: milliseconds(verdict.elapsed),
+        elapsed_ms: milliseconds(verdict.elapsed),
         expectation,
         transcript: transcript.collect(),
         reproduce: wrong.then(|| shown::again(judged.report, verdict)),

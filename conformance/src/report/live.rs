@@ -116,7 +116,7 @@ mod tests {
     fn a_terminal_has_a_line_that_changes_and_never_wraps() {
         let text = run(Some(40));
         assert!(text.contains("0:00] 0/3: core/crlf\r"), "{text:?}");
-        assert!(text.contains("1/3, 1 failed: ...\r"), "{text:?}");
+        assert!(text.contains("1/3, 1 failed: c...\r"), "{text:?}");
         assert!(text.split(['\r', '\n']).all(|part| part.len() < 40), "{text:?}");
         assert!(text.ends_with('\r'), "{text:?}");
     }

@@ -26,12 +26,8 @@ pub(super) fn render(judged: &Judged) -> String {
     let mut out = format!("### Conformance of {} {word}\n\n", text(&shown::driver(report)));
     let checks = count(tally.checks, "check");
     let version = report.protocol_version;
-    let _ = writeln!(
-        out,
-        "Protocol {version}, {checks} in {}: {}.\n",
-        seconds(report.elapsed),
-        tally.sentence()
-    );
+    let _ =
+        writeln!(out, "Protocol {version}, {checks} in {}: {}.\n", seconds(report.elapsed), tally.sentence());
     table(&mut out, judged, tally);
     let timings: Vec<_> = report
         .timings
@@ -56,10 +52,8 @@ fn table(out: &mut String, judged: &Judged, total: Tally) {
     let mut row = |name: &str, tally: &Tally| {
         let Tally { passed, failed, warned, expected, skipped, broken, stale, expired, .. } = tally;
         let failed = failed + stale + expired;
-        let _ = writeln!(
-            out,
-            "| {name} | {passed} | {failed} | {warned} | {expected} | {skipped} | {broken} |"
-        );
+        let _ =
+            writeln!(out, "| {name} | {passed} | {failed} | {warned} | {expected} | {skipped} | {broken} |");
     };
     for (profile, tally) in by_profile(judged) {
         row(profile.name(), &tally);

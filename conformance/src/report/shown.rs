@@ -20,7 +20,9 @@ const SEEN: usize = 4000;
 pub(super) fn seen(verdict: &Verdict) -> String {
     let text = match &verdict.outcome {
         Outcome::Passed => "",
-        Outcome::Failed(text) | Outcome::Warned(text) | Outcome::Skipped(text) | Outcome::Broken(text) => text,
+        Outcome::Failed(text) | Outcome::Warned(text) | Outcome::Skipped(text) | Outcome::Broken(text) => {
+            text
+        }
     };
     visible::lines(cut(text.trim_end(), SEEN).trim_end()).into_owned()
 }
@@ -32,14 +34,14 @@ pub(super) fn seen_line(verdict: &Verdict) -> String {
 
 /// How a verdict stands to the failures that are expected, where it is one of them.
 pub(super) fn expectation(judged: &Judged, standing: Standing) -> Option<String> {
-    let (entry, what) = match standing {
-        Standing::Expected(entry) => (entry, "expected to fail until"),
-        Standing::Stale(entry) => (entry, "passes, but is expected to fail until"),
-        Standing::Expired(entry) => (entry, "was expected to fail until"),
+    let (entry, before, expects) = match standing {
+        Standing::Expected(entry) => (entry, "", "expects"),
+        Standing::Stale(entry) => (entry, "it passes, but ", "expects"),
+        Standing::Expired(entry) => (entry, "", "expected"),
         _ => return None,
     };
-    let place = judged.baseline.path.display();
-    let text = format!("{what} {} by {place}:{}: {}", entry.until, entry.line, entry.reason);
+    let place = format!("{}:{}", judged.baseline.path.display(), entry.line);
+    let text = format!("{before}{place} {expects} a failure until {}: {}", entry.until, entry.reason);
     Some(visible::line(&text).into_owned())
 }
 
@@ -112,6 +114,20 @@ mod tests {
     fn a_long_text_loses_its_middle() {
         assert_eq!(cut("häßlich", 7), "häßlich");
         assert_eq!(cut("0123456789é", 6), "0123 [... 5 characters left out ...] 9é");
+    }
+
+    #[test]
+    fn of_a_transcript_the_end_is_shown() {
+        let mut verdict = sample::verdict("core/crlf", Outcome::Passed);
+        verdict.transcript = (0..LINES).map(|n| format!("-> {n}")).collect();
+        assert_eq!(transcript(&verdict), verdict.transcript);
+        verdict.transcript.push(format!("<- \u{1b}{}", "x".repeat(WIDTH)));
+        let shown = transcript(&verdict);
+        assert_eq!(shown[..2], ["... 1 earlier line left out", "-> 1"]);
+        assert!(
+            shown[LINES].starts_with(r"<- \u{1b}xxx")
+                && shown[LINES].contains("[... 5 characters left out ...]")
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use kdn_protocol::visible;
+
 use super::{shown, tally::Tally};
 use crate::{
     baseline::{Judged, Standing},
@@ -46,7 +48,6 @@ fn point(out: &mut String, judged: &Judged, number: usize, verdict: &Verdict, st
     diagnostics(out, judged, verdict, severity, expectation);
 }
 
-/// A block of YAML. Its texts are in the form of JSON strings, which is also one of YAML.
 fn diagnostics(
     out: &mut String,
     judged: &Judged,
@@ -54,25 +55,30 @@ fn diagnostics(
     severity: &str,
     expectation: Option<String>,
 ) {
-    let text = |text: String| serde_json::Value::String(text).to_string();
     let _ = writeln!(out, "  ---\n  severity: {severity}");
-    let _ = writeln!(out, "  title: {}", text(verdict.check.title.to_owned()));
-    if let Some(expectation) = expectation {
-        let _ = writeln!(out, "  expectation: {}", text(expectation));
-    }
-    if !matches!(severity, "stale") {
-        let _ = writeln!(out, "  message: {}", text(shown::seen(verdict)));
-        let sentences = verdict.check.sentences().map(|sentence| format!("{}: {}", sentence.id, sentence.text));
-        let lists = [("breaks", sentences.collect()), ("transcript", shown::transcript(verdict))];
-        for (name, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-            let _ = writeln!(out, "  {name}:");
-            for line in lines {
-                let _ = writeln!(out, "    - {}", text(line));
-            }
-        }
-        let _ = writeln!(out, "  reproduce: {}", text(shown::again(judged.report, verdict)));
+    block(out, "title", [verdict.check.title.to_owned()]);
+    block(out, "expectation", expectation);
+    if severity != "stale" {
+        block(out, "message", shown::seen(verdict).lines().map(str::to_owned));
+        let sentences = verdict.check.sentences();
+        let breaks = sentences.filter(|_| severity != "broken");
+        block(out, "breaks", breaks.map(|sentence| format!("{}: {}", sentence.id, sentence.text)));
+        block(out, "transcript", shown::transcript(verdict));
+        block(out, "reproduce", [shown::again(judged.report, verdict)]);
     }
     out.push_str("  ...\n");
+}
+
+/// Lines that YAML takes as they are. The first one must not begin with a space, and readers in use know no lines
+/// without text.
+fn block(out: &mut String, key: &str, lines: impl IntoIterator<Item = String>) {
+    let mut lines = lines.into_iter().filter(|line| !line.trim().is_empty());
+    if let Some(first) = lines.next() {
+        let _ = writeln!(out, "  {key}: |\n    {}", visible::line(first.trim_start()));
+        for line in lines {
+            let _ = writeln!(out, "    {}", visible::line(&line));
+        }
+    }
 }
 
 /// Outside the block, `#` begins a directive and `\` escapes it.
