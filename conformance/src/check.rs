@@ -8,7 +8,7 @@ use kdn_protocol::{
 };
 use serde::Serialize;
 
-use crate::cx::{Cx, Stop};
+use crate::{cx::Cx, stop::Stop};
 
 /// A group of checks that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

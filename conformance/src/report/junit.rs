@@ -5,7 +5,6 @@ use std::{fmt::Write as _, io, time::Duration};
 use quick_xml::{Writer, events::BytesText};
 
 use super::{
-    human::seconds,
     shown,
     tally::{Tally, by_profile},
 };
@@ -137,7 +136,7 @@ fn body(judged: &Judged, verdict: &Verdict) -> String {
     if !transcript.is_empty() {
         let _ = writeln!(text, "\n{}", transcript.join("\n"));
     }
-    let _ = write!(text, "\n{} ({})\n", shown::again(judged.report, verdict), seconds(verdict.elapsed));
+    let _ = writeln!(text, "\n{}", shown::again(judged.report, verdict));
     text
 }
 

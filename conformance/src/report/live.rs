@@ -26,7 +26,7 @@ impl<W: Write> Live<W> {
         Self { out, width, began: Instant::now(), progress, drawn: false }
     }
 
-    /// A check has begun.
+    /// A check has begun. To tell so is not a must; then it is not shown until it has ended.
     pub fn begin(&mut self, id: &'static str) -> io::Result<()> {
         self.progress.running.push(id);
         self.clear()?;
@@ -54,7 +54,9 @@ impl<W: Write> Live<W> {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        let Some(width) = self.width.filter(|_| !self.progress.running.is_empty()) else { return Ok(()) };
+        let Some(width) = self.width.filter(|_| self.progress.done < self.progress.total) else {
+            return Ok(());
+        };
         self.drawn = true;
         let line = self.progress.line(self.began.elapsed().as_secs(), width.saturating_sub(1));
         self.out.write_all(line.as_bytes())?;
@@ -76,13 +78,10 @@ impl Progress {
     fn line(&self, seconds: u64, width: usize) -> String {
         let Self { done, total, bad, running } = self;
         let bad = if *bad == 0 { String::new() } else { format!(", {bad} failed") };
-        let mut line = format!(
-            "{:>8} [{:>5}:{:02}] {done}/{total}{bad}: {}",
-            "",
-            seconds / 60,
-            seconds % 60,
-            running.join(", ")
-        );
+        let mut line = format!("{:>8} [{:>5}:{:02}] {done}/{total}{bad}", "", seconds / 60, seconds % 60,);
+        if !running.is_empty() {
+            line = format!("{line}: {}", running.join(", "));
+        }
         if line.len() > width {
             line.truncate(width.saturating_sub(3));
             line.push_str("...");

@@ -189,7 +189,7 @@ fn junit() {
     &lt;- \u{202e}\u{9b}2J\r
        stderr: \ # ok 1
 
-    kdn-conformance run ./kdn-runtime-fake --only core/string-id --seed 42 (0.01 s)
+    kdn-conformance run ./kdn-runtime-fake --only core/string-id --seed 42
     </failure>
         </testcase>
         <testcase name="core/blank-line" classname="core" time="0.012">
@@ -197,7 +197,7 @@ fn junit() {
 
     failed to create a folder: disk full
 
-    kdn-conformance run ./kdn-runtime-fake --only core/blank-line --seed 42 (0.01 s)
+    kdn-conformance run ./kdn-runtime-fake --only core/blank-line --seed 42
     </error>
         </testcase>
         <testcase name="core/stderr-text" classname="core" time="0.012">
@@ -207,7 +207,7 @@ fn junit() {
 
     WIRE-18: A driver SHOULD write text to stderr in UTF-8.
 
-    kdn-conformance run ./kdn-runtime-fake --only core/stderr-text --seed 42 (0.01 s)
+    kdn-conformance run ./kdn-runtime-fake --only core/stderr-text --seed 42
     </system-out>
         </testcase>
       </testsuite>
@@ -229,7 +229,7 @@ fn junit() {
 
     WIRE-01: A driver MUST NOT write anything but frames to stdout.
 
-    kdn-conformance run ./kdn-runtime-fake --only ports/kept --seed 42 (0.01 s)
+    kdn-conformance run ./kdn-runtime-fake --only ports/kept --seed 42
     </skipped>
         </testcase>
       </testsuite>
