@@ -1,13 +1,17 @@
 //! The checks, a file for each profile or part of one.
 
+mod cancellation;
 mod core;
+mod files;
+mod terminal;
 mod watched;
 
 use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 2] = [core::CHECKS, watched::CHECKS];
+    let files: [&'static [Check]; 4] =
+        [cancellation::CHECKS, core::CHECKS, terminal::CHECKS, watched::CHECKS];
     let mut all: Vec<&'static Check> = files.into_iter().flatten().collect();
     all.sort_by_key(|check| check.profile());
     all.into_iter()
