@@ -78,7 +78,7 @@ impl Progress {
     fn line(&self, seconds: u64, width: usize) -> String {
         let Self { done, total, bad, running } = self;
         let bad = if *bad == 0 { String::new() } else { format!(", {bad} failed") };
-        let mut line = format!("{:>8} [{:>5}:{:02}] {done}/{total}{bad}", "", seconds / 60, seconds % 60,);
+        let mut line = format!("{:>8} [{:>5}:{:02}] {done}/{total}{bad}", "", seconds / 60, seconds % 60);
         if !running.is_empty() {
             line = format!("{line}: {}", running.join(", "));
         }
