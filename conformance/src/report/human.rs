@@ -10,6 +10,7 @@ use kdn_protocol::visible;
 use super::{shown, tally};
 use crate::{
     baseline::{Judged, Standing},
+    check::Profile,
     outcome::{Report, Verdict},
 };
 
@@ -113,7 +114,10 @@ fn summary(out: &mut String, judged: &Judged) {
             name = "";
         }
     };
-    let profiles: Vec<_> = report.profiles.iter().map(|profile| profile.name()).collect();
+    let profiles = match report.profiles.len() {
+        all if all == Profile::ALL.len() => "all".to_owned(),
+        _ => report.profiles.iter().map(|profile| profile.name()).collect::<Vec<_>>().join(", "),
+    };
     let quick = if report.quick { " (without the checks that wait for deadlines)" } else { "" };
     let capabilities = visible::line(&report.subject.capabilities.join(", ")).into_owned();
     let timings =
@@ -124,7 +128,7 @@ fn summary(out: &mut String, judged: &Judged) {
     let path = visible::line(&report.subject.path.to_string_lossy()).into_owned();
     entry("driver", &[shown::driver(report), path]);
     entry("protocol", &[report.protocol_version.to_string()]);
-    entry("profiles", &[profiles.join(", ") + quick]);
+    entry("profiles", &[profiles + quick]);
     entry("capabilities", &[capabilities]);
     entry("timings", &[timings.collect::<Vec<_>>().join(", ")]);
     entry("skipped", &skipped.collect::<Vec<_>>());
