@@ -1,5 +1,6 @@
 //! Says of any runtime driver, in any language, whether it is right.
 
+pub mod baseline;
 pub mod check;
 mod checks;
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod outcome;
 mod plan;
 mod probe;
 mod processes;
+pub mod report;
 pub mod run;
 mod schema;
 mod stop;
