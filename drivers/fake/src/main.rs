@@ -1,5 +1,6 @@
-//! The reference runtime driver: every capability of the protocol, without isolation.
+//! The reference runtime driver: a workspace is a home and ordinary processes of the user, without isolation.
 
+mod agents;
 mod claim;
 mod create;
 #[cfg(target_os = "linux")]
@@ -8,13 +9,20 @@ mod driver;
 mod env;
 mod files;
 mod home;
+mod list;
+#[cfg(target_os = "linux")]
+mod live;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod live;
 mod options;
 mod ports;
 mod record;
+mod remove;
 mod start;
 mod step;
+mod stop;
 mod store;
-mod terminal;
 
 use std::process::ExitCode;
 
@@ -23,5 +31,5 @@ fn main() -> ExitCode {
     if let Some(code) = defects::stand_in() {
         return code;
     }
-    kdn_protocol::driver::serve::<driver::Fake>()
+    live::role().unwrap_or_else(kdn_protocol::driver::serve::<driver::Fake>)
 }

@@ -1,0 +1,23 @@
+//! Says of any runtime driver, in any language, whether it is right.
+
+pub mod baseline;
+pub mod check;
+mod checks;
+pub mod cli;
+mod client;
+mod cx;
+mod env;
+pub mod fixture;
+mod glob;
+mod http;
+pub mod outcome;
+mod plan;
+mod probe;
+mod processes;
+pub mod report;
+pub mod run;
+mod schema;
+mod stop;
+mod watch;
+
+pub use checks::all as checks;
