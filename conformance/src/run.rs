@@ -22,6 +22,7 @@ use crate::{
     cx::{self, Cx, Suite},
     fixture::Fixture,
     outcome::{Outcome, Report, Subject, Timing, Verdict},
+    processes,
     schema::Schemas,
     stop::Stop,
     watch::{Findings, Watch},
@@ -72,6 +73,7 @@ pub enum Event<'a> {
 /// Runs the checks; `tell` sees what happens, in no particular order.
 pub fn run(options: &Options, tell: &(dyn Fn(Event<'_>) + Sync)) -> Report {
     let started = Instant::now();
+    processes::begin();
     let findings = Findings::default();
     let schemas = Schemas::new();
     let mut env = options.env.clone();
