@@ -1,6 +1,7 @@
 //! The checks, a file for each profile or part of one.
 
 mod cancellation;
+mod capabilities;
 mod concurrency;
 mod core;
 mod crash;
@@ -9,8 +10,12 @@ mod files;
 mod idempotency;
 mod instances;
 mod life;
+mod limits;
 mod list;
+mod mounts;
+mod network;
 mod refused;
+mod security;
 mod steps;
 mod terminal;
 mod walk;
@@ -21,21 +26,26 @@ use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 14] = [
-        cancellation::CHECKS,
-        concurrency::CHECKS,
+    let files: [&'static [Check]; 19] = [
         core::CHECKS,
-        crash::CHECKS,
-        ends::CHECKS,
-        idempotency::CHECKS,
         life::CHECKS,
-        list::CHECKS,
         refused::CHECKS,
+        ends::CHECKS,
+        list::CHECKS,
+        idempotency::CHECKS,
+        workspace::CHECKS,
         steps::CHECKS,
         terminal::CHECKS,
+        cancellation::CHECKS,
+        concurrency::CHECKS,
+        crash::CHECKS,
         walk::CHECKS,
+        security::CHECKS,
+        capabilities::CHECKS,
+        network::CHECKS,
+        limits::CHECKS,
+        mounts::CHECKS,
         watched::CHECKS,
-        workspace::CHECKS,
     ];
     let mut all: Vec<&'static Check> = files.into_iter().flatten().collect();
     all.sort_by_key(|check| check.profile());
