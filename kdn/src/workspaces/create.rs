@@ -16,7 +16,9 @@ use super::{
     name,
     recover::remove_instances,
 };
-use crate::output::CommandError;
+use crate::{output::CommandError, runtimes::at_fault};
+
+const CREATE: &str = "failed to create runtime instance";
 
 /// A workspace to be made.
 #[derive(Debug)]
@@ -90,8 +92,11 @@ impl Manager {
         let instance = if self.host.interrupts.count() > 0 {
             // The cancellation came too late; the user still does not want it.
             Err(CommandError::interrupted())
-        } else if instance.workspace_id != workspace.workspace_id {
-            Err(CommandError::new(format!("runtime {driver:?} returned an instance of another workspace")))
+        } else if instance.workspace_id != workspace.workspace_id || instance.name != workspace.name {
+            Err(at_fault(
+                &driver,
+                format!("{CREATE}: runtime {driver:?} returned an instance of another workspace"),
+            ))
         } else {
             checked(&driver, instance)
         };
@@ -115,7 +120,7 @@ impl Manager {
     /// A driver that answers with an error has left nothing; of one that did not answer, nothing is known.
     fn failed_create(&self, pending: Pending, error: HostError) -> Failure {
         let answered = error.refusal().is_some();
-        let error = failed(&self.host, "failed to create runtime instance", error);
+        let error = failed(&self.host, CREATE, error);
         if !answered {
             return Failure { error, left: Some(Box::new(pending)) };
         }
@@ -134,7 +139,7 @@ fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
             refusal =
                 refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"));
         }
-        refusal.context("failed to create runtime instance")
+        refusal.context(CREATE)
     })
 }
 

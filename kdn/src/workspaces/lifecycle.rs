@@ -9,7 +9,7 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, belongs, checked, failed},
+    manager::{Owned, belongs, changed, checked, failed},
 };
 use crate::{
     config::{expand, levels},
@@ -49,7 +49,7 @@ impl Manager {
         let params = StartParams::new(&record.runtime.instance_id, network);
         let answer = session.call::<Start>(&params, observer).await;
         let instance = answer.map_err(|error| failed(&self.host, doing, error))?;
-        record.update(checked(&record.runtime.kind, instance)?);
+        record.update(changed(record, doing, &State::Running, instance)?);
         record.started_at.get_or_insert_with(Timestamp::now);
         Ok(self.save(record)?)
     }
@@ -70,17 +70,16 @@ impl Manager {
         record: &mut Record,
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
+        let doing = "failed to stop runtime instance";
         match session.call::<Stop>(&StopParams::new(&record.runtime.instance_id), observer).await {
-            Ok(instance) => record.update(checked(&record.runtime.kind, instance)?),
+            Ok(instance) => record.update(changed(record, doing, &State::Stopped, instance)?),
             // What is gone does not run.
             Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
                 record.runtime.state = State::Stopped;
             }
-            Err(error) => return Err(failed(&self.host, "failed to stop runtime instance", error)),
+            Err(error) => return Err(failed(&self.host, doing, error)),
         }
-        if record.runtime.state != State::Running {
-            record.started_at = None;
-        }
+        record.started_at = None;
         Ok(self.save(record)?)
     }
 

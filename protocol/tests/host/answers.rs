@@ -85,14 +85,14 @@ async fn a_driver_must_be_what_its_name_says() {
     other.r#type = "good".into();
     assert_snapshot!(text(connect(&other, Interrupts::never()).await), @r#"runtime driver "good" ([driver]) says that its type is "bad""#);
     let of = async |how| text(connect(&launch(how, &mark), Interrupts::never()).await);
-    assert_snapshot!(of("newer").await, @"
+    assert_snapshot!(of("newer").await, @r#"
     no protocol version in common
-    hint: update kdn
-    ");
-    assert_snapshot!(of("older").await, @"
+    hint: update kdn, which is older than the runtime driver "bad" at [driver]
+    "#);
+    assert_snapshot!(of("older").await, @r#"
     no protocol version in common
-    hint: update the runtime driver at [driver]
-    ");
+    hint: update the runtime driver "bad" at [driver], which is older than kdn
+    "#);
     assert_snapshot!(of("other version").await, @r#"runtime driver "bad" ([driver]) chose protocol version 9, which was not offered"#);
     assert_gone(&mark);
 }

@@ -1,0 +1,80 @@
+//! Ways into a workspace that lead nowhere.
+
+use insta::assert_snapshot;
+
+use super::with;
+
+fn terminal(misdeed: &str) -> String {
+    with(misdeed, &["terminal", "app"]).to_string()
+}
+
+#[test]
+fn a_good_one() {
+    assert_snapshot!(terminal("good"), @"exit code 9");
+}
+
+#[test]
+fn a_program_that_is_none() {
+    assert_snapshot!(terminal("relative"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal program that is not an absolute path: "sh"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("missing"), @r#"
+    exit code 127
+    --- stderr
+    Error: runtime "bad" returned a terminal program that is not there: "/nowhere/at/all"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("no-program"), @r#"
+    exit code 126
+    --- stderr
+    Error: runtime "bad" returned a terminal program that is not executable: "/etc/passwd"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("folder"), @r#"
+    exit code 126
+    --- stderr
+    Error: runtime "bad" returned a terminal program that is not executable: "/etc"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+}
+
+#[test]
+fn texts_that_no_process_can_have() {
+    assert_snapshot!(terminal("nul"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal plan with a NUL character: "exit\09"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("nul-name"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal plan with a NUL character: "A\0B"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("odd-name"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal plan with a variable that can't be: "A=B"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+}
+
+#[test]
+fn a_folder_that_is_none() {
+    assert_snapshot!(terminal("relative-folder"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal folder that is not an absolute path: "here"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+    assert_snapshot!(terminal("missing-folder"), @r#"
+    exit code 125
+    --- stderr
+    Error: runtime "bad" returned a terminal folder that is not there: "/nowhere"
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
+    "#);
+}
