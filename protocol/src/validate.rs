@@ -269,6 +269,7 @@ mod tests {
         workspace(change).validate().unwrap_err().data.field_path.unwrap()
     }
 
+    // SPEC: WORK-14
     #[test]
     fn the_wrong_field_is_named() {
         assert_eq!(workspace(|_| ()).validate(), Ok(()));
@@ -284,6 +285,7 @@ mod tests {
         assert_eq!(wrong_field(|w| w.limits.cpus = Some(f64::NAN)), "limits.cpus");
     }
 
+    // SPEC: FLAG-07
     #[test]
     fn options_are_those_of_the_flags() {
         let mut flags = vec![Flag::new("app-image", "The image")];
@@ -304,6 +306,7 @@ mod tests {
         assert_eq!(gone.check_host_paths().unwrap_err().data.field_path.unwrap(), "mounts[0].host");
     }
 
+    // SPEC: CAP-02
     #[test]
     fn what_a_driver_does_not_declare_is_refused() {
         let mut all = Capabilities::default();

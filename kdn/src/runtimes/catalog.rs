@@ -102,6 +102,7 @@ mod tests {
     use crate::env::Env;
     use kdn_protocol::Supported;
 
+    // SPEC: DISC-16
     #[test]
     fn a_session_corrects_what_is_known_of_a_driver_but_not_what_it_can_do_at_most() {
         let storage = tempfile::tempdir().unwrap();

@@ -202,6 +202,7 @@ mod tests {
         Search::new(&env, Path::new("/nowhere"), None)
     }
 
+    // SPEC: DISC-02, DISC-09
     #[test]
     fn the_first_folder_wins_and_the_others_are_told() {
         let root = tempfile::tempdir().unwrap();
@@ -219,6 +220,7 @@ mod tests {
         assert_eq!(search.find("../one/kdn-runtime-a").0, None);
     }
 
+    // SPEC: DISC-05, DISC-06, DISC-07
     #[test]
     fn what_everyone_may_write_is_refused_unless_it_was_named() {
         let root = tempfile::tempdir().unwrap();

@@ -79,6 +79,7 @@ fn ready(env: Env) -> Option<Env> {
     None
 }
 
+// SPEC: TERM-19, TERM-21, TERM-22
 #[test]
 fn fake() {
     let env = Env::new();

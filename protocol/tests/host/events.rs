@@ -4,6 +4,7 @@ use kdn_protocol::{Network, Secret, StartParams, StepEvent, Stream};
 
 use super::*;
 
+// SPEC: STEP-14, STEP-16, LOG-04
 #[tokio::test]
 async fn events_come_in_order_and_before_the_result() {
     let test = Test::with("few steps").await;

@@ -61,6 +61,7 @@ fn an_error_that_is_a_text() {
     "#);
 }
 
+// SPEC: ERR-11
 #[test]
 fn an_error_without_a_kind() {
     assert_snapshot!(init("no-kind"), @r"
@@ -71,6 +72,7 @@ fn an_error_without_a_kind() {
     ");
 }
 
+// SPEC: ERR-11
 #[test]
 fn an_error_of_an_unknown_kind() {
     assert_snapshot!(init("unknown-code"), @r"
@@ -92,6 +94,7 @@ fn an_error_that_says_nothing() {
     "#);
 }
 
+// SPEC: DISC-13
 #[test]
 fn another_type() {
     assert_snapshot!(init("wrong-type"), @r#"
@@ -118,6 +121,7 @@ fn another_type() {
     "#);
 }
 
+// SPEC: VER-03
 #[test]
 fn a_later_version_only() {
     assert_snapshot!(init("newer"), @r#"
@@ -128,6 +132,7 @@ fn a_later_version_only() {
     "#);
 }
 
+// SPEC: INIT-09
 #[test]
 fn a_version_that_was_not_offered() {
     assert_snapshot!(init("other-version"), @r#"
@@ -138,6 +143,7 @@ fn a_version_that_was_not_offered() {
     "#);
 }
 
+// SPEC: MAN-07
 #[test]
 fn no_home_in_spite_of_isolation() {
     assert_snapshot!(init("homeless"), @r#"

@@ -46,6 +46,7 @@ fn at_once_with_a_reason() {
     "#);
 }
 
+// SPEC: LIFE-34
 #[test]
 fn by_a_signal() {
     assert_snapshot!(init("dies"), @r#"
@@ -56,6 +57,7 @@ fn by_a_signal() {
     "#);
 }
 
+// SPEC: LIFE-34
 #[test]
 fn in_the_middle_of_a_change() {
     assert_snapshot!(init("crash"), @r#"

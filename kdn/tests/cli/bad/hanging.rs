@@ -33,6 +33,7 @@ fn at_once<const N: usize>(commands: [(Env, &[&str], u64); N]) -> [Run; N] {
     })
 }
 
+// SPEC: DEAD-03, LIFE-28
 #[test]
 fn in_a_method() {
     let sandbox = Env::with_drivers(&[]).with_bad_as("sandbox", "mute-status");
@@ -188,6 +189,7 @@ fn it_reads_nothing() {
     env.assert_no_processes();
 }
 
+// SPEC: WIRE-13
 #[test]
 fn a_request_that_is_too_large_is_not_sent() {
     let env = bad("good");

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::{init, with};
 
+// SPEC: CREATE-14, SEC-11
 #[test]
 fn a_state_that_is_none() {
     assert_snapshot!(init("created"), @r#"
@@ -40,6 +41,7 @@ fn a_state_that_is_none() {
     "#);
 }
 
+// SPEC: SEC-11
 #[test]
 fn an_id_that_climbs() {
     assert_snapshot!(init("climbing"), @r#"
@@ -148,6 +150,7 @@ fn an_instance_twice() {
 }
 
 /// What is to be cleaned up is on the second page.
+// SPEC: CREATE-12, LIST-09
 #[test]
 fn what_is_left_is_found_on_every_page() {
     assert_snapshot!(init("paged"), @r#"

@@ -66,6 +66,7 @@ fn end_child(env: &Env) {
     env.assert_no_processes();
 }
 
+// SPEC: DISC-12
 #[test]
 fn a_good_one_has_a_name_in_the_lists() {
     let env = bad("good");
@@ -97,6 +98,7 @@ fn a_good_one_has_a_name_in_the_lists() {
     "#);
 }
 
+// SPEC: DISC-06, DISC-09
 #[test]
 fn what_everyone_may_write_is_not_run() {
     let env = Env::with_drivers(&[]);

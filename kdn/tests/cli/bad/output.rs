@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::{INIT, bad, init};
 
+// SPEC: LOG-03
 #[test]
 fn what_it_prints_is_shown_on_request_only() {
     let run = |more: &[&str]| {
@@ -49,6 +50,7 @@ fn what_it_prints_is_shown_on_request_only() {
     assert_eq!(warnings, r#"{"event":"log","stream":"stderr","text":"warning: \u001b[31mslow\n"}"#);
 }
 
+// SPEC: SEC-10, ERR-12
 #[test]
 fn it_writes_to_the_terminal() {
     assert_snapshot!(init("escapes"), @r"
@@ -68,6 +70,7 @@ fn it_writes_to_the_terminal() {
     ");
 }
 
+// SPEC: STEP-16, STEP-17, LOG-04
 #[test]
 fn steps_that_are_not_its_own_or_not_known() {
     assert_snapshot!(bad("odd-steps").run(&[&INIT[..], &["--show-logs"]].concat()), @r"
@@ -90,6 +93,7 @@ fn steps_that_are_not_its_own_or_not_known() {
     "#);
 }
 
+// SPEC: STEP-15, WIRE-17
 #[test]
 fn steps_without_end() {
     let run = bad("floods-steps").run(&INIT);
@@ -97,6 +101,7 @@ fn steps_without_end() {
 }
 
 /// 100 MB in 10 million lines.
+// SPEC: WIRE-17
 #[test]
 fn warnings_without_end() {
     assert_snapshot!(bad("floods-stderr").run(&INIT), @r"

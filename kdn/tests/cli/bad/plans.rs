@@ -13,6 +13,7 @@ fn a_good_one() {
     assert_snapshot!(terminal("good"), @"exit code 9");
 }
 
+// SPEC: TERM-20, SEC-11
 #[test]
 fn a_program_that_is_none() {
     assert_snapshot!(terminal("relative"), @r#"

@@ -13,6 +13,7 @@ fn a_greeting_is_put_up_with() {
     ");
 }
 
+// SPEC: WIRE-16
 #[test]
 fn garbage_without_end() {
     assert_snapshot!(init("garbage"), @r#"
@@ -23,6 +24,7 @@ fn garbage_without_end() {
     "#);
 }
 
+// SPEC: WIRE-14
 #[test]
 fn a_frame_above_the_limit() {
     assert_snapshot!(init("large-frame"), @r#"
@@ -43,6 +45,7 @@ fn half_a_frame() {
     "#);
 }
 
+// SPEC: WIRE-15
 #[test]
 fn bytes_that_are_no_text() {
     assert_snapshot!(init("not-utf8"), @r#"
@@ -103,6 +106,7 @@ fn a_second_answer_changes_nothing() {
 }
 
 /// The driver goes on only when it is told that a host takes no requests.
+// SPEC: WIRE-36
 #[test]
 fn a_request_to_the_host_is_answered() {
     assert_snapshot!(bad("asks").run(&super::INIT), @r"
