@@ -13,10 +13,8 @@ use kdn_protocol::text::sentences;
 const MARK: &str = "// SPEC: ";
 
 /// Sentences that no test can prove now, with the reason.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("DASH-03", "kdn has no command that opens a dashboard"),
-    ("LIFE-35", "the tests run on Unix"),
-];
+const EXCEPTIONS: &[(&str, &str)] =
+    &[("DASH-03", "kdn has no command that opens a dashboard"), ("LIFE-35", "the tests run on Unix")];
 
 /// The Rust files below a folder.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -87,7 +85,8 @@ fn every_must_of_a_host_has_a_test() {
 fn a_mark_belongs_to_the_test_below_it() {
     assert!(is_above_a_test(&["#[test]", "fn a() {"]));
     assert!(is_above_a_test(&["// SPEC: A-1", "#[expect(x)]", "#[tokio::test]", "async fn a() {"]));
-    for lines in [&["fn a() {"][..], &["", "#[test]"], &["#[test]", "#[ignore = \"slow\"]", "fn a() {"], &[]] {
+    for lines in [&["fn a() {"][..], &["", "#[test]"], &["#[test]", "#[ignore = \"slow\"]", "fn a() {"], &[]]
+    {
         assert!(!is_above_a_test(lines), "{lines:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kdn_protocol::{
-    ErrorKind, State, Workspace,
+    Capabilities, ErrorKind, State, Workspace,
     host::{HostError, Observer, Session},
     method::Create,
 };
@@ -130,8 +130,9 @@ impl Manager {
 
 /// Refuses what the driver would have to refuse.
 fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
-    let needs = workspace.validate().and_then(|()| workspace.check_needs(&session.manifest().capabilities));
-    needs.map_err(|error| {
+    let capabilities = &session.manifest().capabilities;
+    let needs = workspace.validate().and_then(|()| workspace.check_needs(capabilities));
+    needs.and_then(|()| check_secrets(workspace, capabilities)).map_err(|error| {
         let driver = &session.manifest().r#type;
         let mut refusal = CommandError::new(format!("runtime {driver:?}: {error}"));
         if error.kind() == ErrorKind::Unsupported {
@@ -141,6 +142,20 @@ fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
         }
         refusal.context(CREATE)
     })
+}
+
+/// kdn has no secrets of its own, so all that a workspace names must be in the runtime's own store.
+fn check_secrets(workspace: &Workspace, capabilities: &Capabilities) -> Result<(), kdn_protocol::Error> {
+    let variables = workspace.environment.iter().enumerate();
+    let mut secrets = variables.filter_map(|(i, variable)| Some((i, variable.secret.as_ref()?)));
+    match secrets.next() {
+        Some((i, secret)) if capabilities.runtime_secrets.is_none() => {
+            let error =
+                kdn_protocol::Error::unsupported(format!("it has no store for the secret {secret:?}"));
+            Err(error.field(format!("environment[{i}].secret")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes what was made. Not by the id that the driver gave, which may be that of another workspace.

@@ -1,9 +1,11 @@
 //! Starting, stopping and removing a workspace, each under its lock.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kdn_protocol::{
-    ErrorKind, InfoParams, Instance, Network, RemoveParams, StartParams, State, StopParams,
-    host::{Observer, Session, ignore_events},
+    ErrorKind, InfoParams, Instance, Method, Network, RemoveParams, StartParams, State, StopParams,
+    host::{Deadline, HostError, Observer, Session, ignore_events},
     method::{Info, Remove, Start, Stop},
 };
 
@@ -15,6 +17,17 @@ use crate::{
     config::{expand, levels},
     output::CommandError,
 };
+
+/// Asks for the stop of an instance. The time that its processes get is no time that the driver needs.
+pub(super) async fn stop_instance(
+    session: &Session,
+    id: &str,
+    observer: Observer<'_>,
+) -> Result<Instance, HostError> {
+    let params = StopParams::new(id);
+    let grace = Duration::from_secs(params.grace_seconds.into());
+    session.call_within::<Stop>(&params, Deadline::of(Stop::NAME).plus(grace), observer).await
+}
 
 impl Manager {
     /// Starts a workspace; one that runs goes on running.
@@ -71,7 +84,7 @@ impl Manager {
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
         let doing = "failed to stop runtime instance";
-        match session.call::<Stop>(&StopParams::new(&record.runtime.instance_id), observer).await {
+        match stop_instance(session, &record.runtime.instance_id, observer).await {
             Ok(instance) => record.update(changed(record, doing, &State::Stopped, instance)?),
             // What is gone does not run.
             Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use kdn_protocol::{
-    ErrorKind, Instance, ListParams, Method, RemoveParams, State, StopParams,
+    ErrorKind, Instance, ListParams, Method, RemoveParams, State,
     host::{Deadline, Session, ignore_events},
-    method::{List, Remove, Stop},
+    method::{List, Remove},
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Manager, Pending, Reservation, find, id, list::list};
+use super::{Error, Manager, Pending, Reservation, find, id, lifecycle::stop_instance, list::list};
 use crate::{output::CommandError, runtimes::at_fault};
 
 /// How long to try again while the driver says that the instance is busy.
@@ -88,7 +88,7 @@ pub(super) async fn remove_instances(session: &Session, workspace_id: &str) -> R
         }
         if instance.state != State::Stopped {
             // A half-made instance may well refuse to stop; `remove` has the last word.
-            let _ = session.call::<Stop>(&StopParams::new(&instance.id), &mut ignore_events).await;
+            let _ = stop_instance(session, &instance.id, &mut ignore_events).await;
         }
         let give_up = Instant::now() + BUSY;
         loop {

@@ -119,3 +119,31 @@ async fn a_dropped_call_is_cancelled() {
     while test.info().await.unwrap().name == "cancelled:null" {}
     test.close().await;
 }
+
+// SPEC: CANC-11
+#[tokio::test]
+async fn what_does_not_go_after_all_patience_is_terminated_and_then_killed() {
+    for (start, ended) in
+        [(launch as fn(&str, &str) -> Launch, "signal: 15 (SIGTERM)"), (deaf_to_term, "signal: 9 (SIGKILL)")]
+    {
+        let test = Test::of(start, "stuck").await;
+        assert!(matches!(test.create_within(50, 50).await, Err(HostError::TimedOut { .. })));
+        assert_eq!(test.close().await, ended);
+    }
+}
+
+// SPEC: SHUT-03
+#[tokio::test]
+async fn a_session_with_an_open_request_is_not_shut_down() {
+    // It says on stderr when it is.
+    let test = Test::with("stuck").await;
+    let workspace = workspace();
+    let (begun, mut begin) = tokio::sync::mpsc::unbounded_channel();
+    let mut observer = |_| begun.send(()).unwrap();
+    tokio::select! {
+        _ = test.session.call::<Create>(&workspace, &mut observer) => unreachable!(),
+        _ = begin.recv() => {}
+    }
+    assert_eq!(test.session.close().await.stderr, "");
+    assert_gone(&test.mark);
+}
