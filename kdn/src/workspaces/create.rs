@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kdn_protocol::{
-    Capabilities, ErrorKind, State, Workspace,
+    Capabilities, State, Workspace,
     host::{HostError, Observer, Session},
     method::Create,
 };
@@ -12,7 +12,7 @@ use serde_json::Map;
 
 use super::{
     Manager, Paths, Pending, Record, Runtime,
-    manager::{checked, failed},
+    manager::{checked, failed, unfit},
     name,
     recover::remove_instances,
 };
@@ -132,16 +132,9 @@ impl Manager {
 fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
     let capabilities = &session.manifest().capabilities;
     let needs = workspace.validate().and_then(|()| workspace.check_needs(capabilities));
-    needs.and_then(|()| check_secrets(workspace, capabilities)).map_err(|error| {
-        let driver = &session.manifest().r#type;
-        let mut refusal = CommandError::new(format!("runtime {driver:?}: {error}"));
-        if error.kind() == ErrorKind::Unsupported {
-            let field = error.data.field_path.unwrap_or_default();
-            refusal =
-                refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"));
-        }
-        refusal.context(CREATE)
-    })
+    needs
+        .and_then(|()| check_secrets(workspace, capabilities))
+        .map_err(|error| unfit(CREATE, &session.manifest().r#type, error))
 }
 
 /// kdn has no secrets of its own, so all that a workspace names must be in the runtime's own store.

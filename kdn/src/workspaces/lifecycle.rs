@@ -11,7 +11,7 @@ use kdn_protocol::{
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, belongs, changed, checked, failed},
+    manager::{Owned, belongs, changed, checked, failed, unfit},
 };
 use crate::{
     config::{expand, levels},
@@ -57,8 +57,8 @@ impl Manager {
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
         let doing = "failed to start runtime instance";
-        let refused = |error: kdn_protocol::Error| CommandError::new(format!("{doing}: {error}"));
-        network.check_needs(&session.manifest().capabilities).map_err(refused)?;
+        let fits = network.check_needs(&session.manifest().capabilities);
+        fits.map_err(|error| unfit(doing, &record.runtime.kind, error))?;
         let params = StartParams::new(&record.runtime.instance_id, network);
         let answer = session.call::<Start>(&params, observer).await;
         let instance = answer.map_err(|error| failed(&self.host, doing, error))?;

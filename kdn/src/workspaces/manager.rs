@@ -157,6 +157,16 @@ pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError
     if gone { error.with_hint("Its instance is gone: remove the workspace, and make it anew") } else { error }
 }
 
+/// The error for what a driver would have to refuse.
+pub(super) fn unfit(doing: &str, driver: &str, error: kdn_protocol::Error) -> CommandError {
+    let refusal = CommandError::new(format!("{doing}: runtime {driver:?}: {error}"));
+    if error.kind() != ErrorKind::Unsupported {
+        return refusal;
+    }
+    let field = error.data.field_path.unwrap_or_default();
+    refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"))
+}
+
 /// Whether an instance is the one that a workspace was made with. One of an earlier version does not know its own.
 pub(super) fn belongs(instance: &Instance, record: &Record) -> bool {
     instance.workspace_id.is_empty() || instance.workspace_id == record.id

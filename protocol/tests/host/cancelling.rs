@@ -138,11 +138,11 @@ async fn a_session_with_an_open_request_is_not_shut_down() {
     // It says on stderr when it is.
     let test = Test::with("stuck").await;
     let workspace = workspace();
-    let (begun, mut begin) = tokio::sync::mpsc::unbounded_channel();
-    let mut observer = |_| begun.send(()).unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut observer = |_| tell.send(()).unwrap();
     tokio::select! {
         _ = test.session.call::<Create>(&workspace, &mut observer) => unreachable!(),
-        _ = begin.recv() => {}
+        _ = told.recv() => {}
     }
     assert_eq!(test.session.close().await.stderr, "");
     assert_gone(&test.mark);

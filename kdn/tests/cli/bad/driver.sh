@@ -19,11 +19,13 @@ open() {
 }
 # The instance with the state $1 of the workspace $3, the one that was made when there is none.
 instance() {
+    workspace= name=
+    [ -e "$dir/id" ] && read -r workspace name <"$dir/id"
     printf '{"id":"%s","workspaceId":"%s","name":"%s","state":"%s"}' \
-        "${2:-bad-1}" "${3:-$(cat "$dir/id")}" "${4:-app}" "${1:-stopped}"
+        "${2:-bad-1}" "${3:-$workspace}" "${4:-$name}" "${1:-stopped}"
 }
 # Makes the instance, so that there is something to be cleaned up.
-make() { member workspaceId >"$dir/id"; }
+make() { echo "$(member workspaceId) $(member name)" >"$dir/id"; }
 # The value of a text member of the request, which has no escapes.
 member() {
     rest=${line#*\""$1"\":\"}
@@ -46,9 +48,22 @@ fails) echo "kdn-runtime-bad: no licence" >&2; exit 7 ;;
 dies) kill -KILL $$ ;;
 leaves-child) leave_child; exit 7 ;;
 closes-stdout) exec >&-; hang ;;
+watches)
+    # In a subshell, as a redirection costs this one descriptors.
+    (ls -l /proc/$$/fd >"$0.descriptors")
+    {
+        echo "arguments: $#"
+        echo "folder: $(pwd)"
+        echo "protocol: $KDN_RUNTIME_PROTOCOL"
+        echo "of the user: $OF_THE_USER"
+        [ "$(ps -o pgid= -p $$ | tr -d ' ')" = $$ ] && echo "leads its process group"
+    } >"$0.start" ;;
 floods-stderr) yes 'warning: slow' | head -c 100000000 >&2 ;;
 esac
+# These are there when a test wants to know.
+[ -e "$0.starts" ] && echo "$BAD" >>"$0.starts"
 while IFS= read -r line; do
+    [ -e "$0.requests" ] && printf '%s\n' "$line" >>"$0.requests"
     id=${line#*\"id\":}
     id=${id%%[,\}]*}
     case $BAD:$(member method) in
@@ -91,6 +106,14 @@ while IFS= read -r line; do
 
     closes-stdin:initialize) exec <&-; open; hang ;;
 
+    # What it says counts, whatever else it has said.
+    no-terminal:initialize) open "$(manifest | sed 's/"terminal":{},//; s/Misbehaves/Behaves/')" ;;
+    not-isolated:initialize) open "$(manifest | sed 's/,"workspaceSources[^}]*/,"isolated":false/')" ;;
+    keeps-secrets:initialize) open "$(manifest | sed 's/"terminal":{},/&"runtimeSecrets":{},/')" ;;
+    takes-secrets:initialize) open "$(manifest | sed 's/"terminal":{},/&"secretEnvironment":{},/')" ;;
+    sleepy:status) answer '{"state":"sleepy","reason":"it is late","hints":["wait until tomorrow"]}' ;;
+    demands:flags) answer '{"flags":[{"name":"bad-image","usage":"Image","required":true}]}' ;;
+
     # One that takes its time.
     mute-type:type | mute-flags:flags | mute:initialize | mute-status:status | mute-list:list | mute-shutdown:shutdown) hang ;;
     stays:shutdown) answer '{}'; trap '' TERM; while :; do hang; done ;;
@@ -106,6 +129,7 @@ while IFS= read -r line; do
     # Crashes.
     crash:create) make; echo "panic: out of luck" >&2; exit 3 ;;
     crash-child:create) make; leave_child; exit 3 ;;
+    busy:create) make; exit 3 ;;
     quits:shutdown) exit 9 ;;
 
     # Instances that are none, or another's.
@@ -128,9 +152,12 @@ while IFS= read -r line; do
         *cursor*) answer "{\"instances\":[$(instance)]}" ;;
         *) answer '{"instances":[],"nextCursor":"2"}' ;;
         esac ;;
-    busy:remove) refuse '{"code":1007,"message":"being copied","data":{"kind":"busy","hints":[]}}' ;;
+    busy:remove) echo >>"$0.tries"; refuse '{"code":1007,"message":"being copied","data":{"kind":"busy","hints":[]}}' ;;
 
-    # Ways in that lead nowhere.
+    # Ways in, and those that lead nowhere.
+    leads-in:terminal)
+        script="kill -0 $$ 2>/dev/null && exit 1; read -r typed; echo \$typed \$ADDED \$BAD \$KDN_RUNTIME_PROTOCOL \$OF_THE_USER; pwd; echo err >&2; exit 43"
+        answer "{\"program\":\"/bin/sh\",\"args\":[\"-c\",\"$script\"],\"env\":{\"ADDED\":\"added\",\"BAD\":null},\"cwd\":\"/\"}" ;;
     relative:terminal) answer '{"program":"sh","args":["-c","exit 9"]}' ;;
     missing:terminal) answer '{"program":"/nowhere/at/all"}' ;;
     no-program:terminal) answer '{"program":"/etc/passwd"}' ;;
@@ -169,6 +196,15 @@ while IFS= read -r line; do
         log '"stream":"aether","text":"to nobody"'
         make; answer "$(instance)"
         step '"event":"fail","error":"too late"' ;;
+    slow:create)
+        make
+        step '"event":"start","inProgress":"Working","completed":"Worked"'
+        until [ -e "$0.go" ]; do sleep 0.01; done
+        answer "$(instance)" ;;
+    wins:create)
+        make
+        step '"event":"start","inProgress":"Working","completed":"Worked"'
+        read -r line; answer "$(instance)" ;;
     deaf:create) step '"event":"start","inProgress":"Working","completed":"Worked"'; while :; do hang; done ;;
     quitter:initialize) open "$(manifest | sed 's/"cancellation":{},//')" ;;
     quitter:create)

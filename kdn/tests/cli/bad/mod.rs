@@ -3,6 +3,7 @@
 mod answers;
 mod ending;
 mod hanging;
+mod host;
 mod instances;
 mod output;
 mod plans;

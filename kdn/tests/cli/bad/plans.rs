@@ -1,16 +1,33 @@
 //! Ways into a workspace that lead nowhere.
 
+use std::{io::Write as _, process::Stdio};
+
 use insta::assert_snapshot;
 
-use super::with;
+use super::{with, with_app};
+use crate::support::Run;
 
 fn terminal(misdeed: &str) -> String {
     with(misdeed, &["terminal", "app"]).to_string()
 }
 
+/// It fails when the driver still runs.
+// SPEC: TERM-19, TERM-21, TERM-23
 #[test]
-fn a_good_one() {
+fn one_that_leads_in() {
     assert_snapshot!(terminal("good"), @"exit code 9");
+    let env = with_app("leads-in").set("OF_THE_USER", "mine").set("KDN_RUNTIME_PROTOCOL", "7");
+    let mut kdn = env.command(&["terminal", "app"]).stdin(Stdio::piped()).spawn().unwrap();
+    kdn.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+    let output = kdn.wait_with_output().unwrap();
+    assert_snapshot!(Run::new(output, env.root()), @r"
+    exit code 43
+    --- stdout
+    typed added mine
+    /
+    --- stderr
+    err
+    ");
 }
 
 // SPEC: TERM-20, SEC-11
