@@ -80,6 +80,7 @@ fn ready(env: Env) -> Option<Env> {
 }
 
 // SPEC: TERM-19, TERM-21, TERM-22
+#[cfg(target_os = "linux")]
 #[test]
 fn fake() {
     let env = Env::new();
