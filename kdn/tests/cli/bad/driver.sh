@@ -129,7 +129,7 @@ while IFS= read -r line; do
     # Crashes.
     crash:create) make; echo "panic: out of luck" >&2; exit 3 ;;
     crash-child:create) make; leave_child; exit 3 ;;
-    busy:create) make; exit 3 ;;
+    busy:create | counting:create) make; exit 3 ;;
     quits:shutdown) exit 9 ;;
 
     # Instances that are none, or another's.

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{INIT, assert_nothing_made, bad, end_child, init};
+use crate::support::skip_unless;
 
 #[test]
 fn at_once_with_success() {
@@ -73,6 +74,9 @@ fn in_the_middle_of_a_change() {
 /// What is left has a session of its own, and holds stdout and stderr.
 #[test]
 fn with_a_child_left() {
+    if skip_unless("setsid").is_none() {
+        return;
+    }
     for misdeed in ["leaves-child", "crash-child"] {
         let env = bad(misdeed);
         let run = env.run(&INIT);
