@@ -22,6 +22,7 @@ use crate::{
     cx::{self, Cx, Suite},
     fixture::Fixture,
     outcome::{Outcome, Report, Subject, Timing, Verdict},
+    processes,
     schema::Schemas,
     stop::Stop,
     watch::{Findings, Watch},
@@ -44,8 +45,10 @@ pub struct Options {
     pub seed: u64,
     /// How many checks run at once.
     pub jobs: usize,
-    /// How long to wait for an answer that is due.
+    /// How long to wait for the answer to a request that is no change.
     pub patience: Duration,
+    /// How long to wait for the answer to a change.
+    pub change_patience: Duration,
     /// What the user told about the driver.
     pub fixture: Fixture,
     /// The environment that drivers get, besides what the fixture says.
@@ -70,6 +73,7 @@ pub enum Event<'a> {
 /// Runs the checks; `tell` sees what happens, in no particular order.
 pub fn run(options: &Options, tell: &(dyn Fn(Event<'_>) + Sync)) -> Report {
     let started = Instant::now();
+    processes::begin();
     let findings = Findings::default();
     let schemas = Schemas::new();
     let mut env = options.env.clone();
@@ -79,6 +83,7 @@ pub fn run(options: &Options, tell: &(dyn Fn(Event<'_>) + Sync)) -> Report {
         fixture: options.fixture.clone(),
         manifest: None,
         patience: options.patience,
+        change_patience: options.change_patience,
         seed: options.seed,
         env,
         probe: options.probe.clone(),

@@ -25,6 +25,9 @@ use crate::{
     run,
 };
 
+/// How much longer a change may take than another request.
+const CHANGE: u32 = 60;
+
 /// Run the checks on a driver
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -149,6 +152,7 @@ pub(super) fn run(args: Args) -> Result<u8, Unusable> {
         seed,
         jobs: args.jobs.map_or_else(default_jobs, NonZeroUsize::get),
         patience: args.patience,
+        change_patience: args.patience * CHANGE,
         env: env::for_drivers(&fixture),
         fixture,
         interrupted: Arc::clone(&interrupted),
