@@ -1,48 +1,35 @@
 #!/usr/bin/env node
 // @ts-check
-'use strict'; // and CommonJS, for which Node takes an executable without an extension
-
 // A starter driver for kdn. A workspace is processes in its source folder, under the user's own account: nothing is
 // isolated, and the manifest says so. Ids such as WIRE-12 are sentences of SPEC.md, the kdn runtime protocol.
 //
 // From top to bottom: what the driver is, what it accepts, instances on disk, their processes, the methods, the wire.
-// To make it a driver of your own, change `manifest`, and then begin with `create`. `npx tsc` checks the types.
-const { execFile, spawn } = require('node:child_process');
+// To make it a driver of your own, change `manifest`, and then begin with `create`.
+'use strict'; // and CommonJS, for which Node takes an executable without an extension
+const { spawn } = require('node:child_process');
 const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');
-const fs = require('node:fs');
-const net = require('node:net');
-const os = require('node:os');
-const path = require('node:path');
+const fs = require('node:fs'), net = require('node:net'), os = require('node:os'), path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** @typedef {{id: string, workspaceId: string, name: string, state: string, reason?: string, info?: Record<string, string>}} Instance
+/** @typedef {{id: string, workspaceId: string, name: string, state: string, reason?: string, info?: {source: string}}} Instance
  * @typedef {Instance & {environment: [string, string][]}} Saved what a file holds of an instance
  * @typedef {{id: any, params: any, signal: AbortSignal, stepped: boolean}} Request */
-
 const type = /^kdn-runtime-([a-z][a-z0-9-]{0,62})$/.exec(path.basename(process.argv[1]))?.[1] ?? 'starter'; // MAN-01
 const manifest = { type, displayName: type, version: '0.1.0', isolated: false, protocolVersions: [1],
   description: 'Runs agents as ordinary processes of the user in the source folder, without isolation',
   capabilities: { terminal: {}, cancellation: {} } };
 
-// ---- Errors (section 14): what a method throws is answered. An error that is no Failure is `internal` (ERR-08).
+// ---- Errors (section 14): what a method throws is answered.
 const codes = { instance_not_found: 1001, invalid_workspace: 1002, already_exists: 1004, invalid_state: 1005,
   unsupported: 1006, busy: 1007, frame_too_large: 1008, backend_failed: 1009, version_mismatch: 1010,
   not_initialized: 1011, cancelled: 1012, parse_error: -32700, invalid_request: -32600, method_not_found: -32601,
   invalid_params: -32602, internal: -32603 };
 
-class Failure extends Error {
-  /** @param {keyof codes} kind @param {string} message @param {object} [more] the rest of `data`, such as `command` */
-  constructor(kind, message, more) {
-    super(message.slice(0, 1000)); // a value in it may be as long as a frame
-    this.data = { kind, ...more };
-  }
-}
-
-/** Fails unless something holds, with the field of the params that is wrong, if there is one.
- * @type {(holds: any, kind: keyof codes, message: string, field?: string) => void} */
-const need = (holds, kind, message, field) => {
-  if (!holds) throw new Failure(kind, field ? `${field} ${message}` : message, field ? { fieldPath: field } : {});
+/** Fails unless something holds; `data` is the rest of the error's.
+ * @type {(holds: any, kind: keyof codes, message: string, data?: object) => void} */
+const need = (holds, kind, message, data) => {
+  if (!holds) throw Object.assign(new Error(message), { data: { kind, ...data } });
 };
 
 // ---- What it accepts: the params of each method by example. "?" ends what may be absent, a|b is one of the two, "*" any
@@ -75,27 +62,30 @@ const forms = { string: /^"/, text: /^"[^]/, boolean: /^(true|false)$/, number: 
   variable: /^"[^=]+$/, mode: /^"(allow|deny)$/, allow: /^"allow$/, unknown: /^"\b\B/, never: /^\b\B/, absolute: /^"\//,
   path: new RegExp(`^"(/+(\\.|${part})?)+$`), relative: new RegExp(`^"${part}(/${part})*$`),
   base64: /^"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/ };
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Compares a value with its example. `wrong` is for a text that is not of its form, and invalid_params for all else.
  * @type {(example: any, value: any, at: string, wrong: keyof codes) => void} */
 function check(example, value, at, wrong) {
+  const must = (holds, kind, what, fieldPath = at) => need(holds, kind, `${fieldPath} ${what}`, { fieldPath });
   if (typeof example === 'string') {
     const written = typeof value === 'string' ? `"${value}` : JSON.stringify(value);
-    // Neither U+0000 nor half a surrogate pair can be passed on to a program (SEC-09).
-    const isUsable = forms[example].test(written) && !/\0|\p{Surrogate}/u.test(written);
-    const isWrong = wrong === 'unsupported' || written[0] === '"' && `${forms[example]}`[2] === '"';
-    need(isUsable, isWrong ? wrong : 'invalid_params', `is not a usable ${example}`, at);
+    const isItsType = wrong === 'unsupported' || written[0] === '"' && forms[example].source[1] === '"';
+    const isUsable = !/\0|\p{Surrogate}/u.test(written); // as an argument of a program, say (SEC-09)
+    must(isUsable && forms[example].test(written), isItsType ? wrong : 'invalid_params', `is not a usable ${example}`);
   } else if (Array.isArray(example)) {
-    need(Array.isArray(value), 'invalid_params', 'is not an array', at);
+    must(Array.isArray(value), 'invalid_params', 'is not an array');
     value.forEach((item, i) => check(example[0], item, `${at}[${i}]`, wrong));
-    need(!example[1] || new Set(value.map((item) => item[example[1]])).size === value.length, wrong, `has a ${example[1]} twice`, at);
+    const names = new Set(value.map((item) => item[example[1]]));
+    must(!example[1] || names.size === value.length, wrong, `has a ${example[1]} twice`);
   } else {
-    need(value && typeof value === 'object' && !Array.isArray(value), 'invalid_params', 'is not an object', at);
-    for (const key of Object.keys(example)) {
+    must(isObject(value), 'invalid_params', 'is not an object');
+    for (const [key, inner] of Object.entries(example)) {
       const names = key === '*' ? Object.keys(value) : key.replace('?', '').split('|');
       const there = names.filter((name) => Object.hasOwn(value, name)), field = (name) => at ? `${at}.${name}` : name;
-      need(there.length === 1 || /[?*]/.test(key), names[1] ? wrong : 'invalid_params', `needs ${key}`, names[1] ? at : field(key));
-      for (const name of there) check(example[key], value[name], field(name), wrong);
+      if (names.length === 1) must(there.length || /[?*]/.test(key), 'invalid_params', 'is missing', field(key));
+      else must(there.length === 1 || key === '*', wrong, `needs one of ${key}`); // CREATE-05
+      for (const name of there) check(inner, value[name], field(name), wrong);
     }
   }
 }
@@ -114,12 +104,10 @@ const tryLock = (place) => new Promise((resolve) => {
   const lock = net.createServer().on('error', () => resolve(undefined));
   lock.listen('\0kdn-' + createHash('sha256').update(place).digest('hex'), () => resolve(lock));
 });
-const lockStorage = async () => {
-  for (let lock; ; await sleep(5)) if ((lock = await tryLock(storage))) return lock;
-};
+const lockStorage = async () => { for (let lock; ; await sleep(5)) if ((lock = await tryLock(storage))) return lock; };
 
 /** @type {(saved: Saved) => Instance} */
-function save(saved) { // so that nobody ever reads half of it (CONC-06)
+function save(saved) { // under another name first, so that nobody reads half of it (CONC-06)
   fs.writeFileSync(folder(saved.id, 'instance.new'), JSON.stringify(saved), { mode: 0o600 });
   fs.renameSync(folder(saved.id, 'instance.new'), folder(saved.id, 'instance'));
   return shown(saved);
@@ -129,29 +117,25 @@ const shown = ({ environment, ...instance }) => instance;
 /** Gives undefined where there is no folder. What can't be read or is cut short is an `error` (LIST-05, LIST-06).
  * @type {(id: string) => Saved | undefined} */
 function read(id) {
-  let name = id;
+  const broken = { id, workspaceId: id.slice(0, 64), name: id, state: 'error', reason: 'it is damaged or cut short', environment: [] };
   try {
     const saved = JSON.parse(fs.readFileSync(folder(id, 'instance'), 'utf8'));
     if (saved.id === id && /^(running|stopped)$/.test(saved.state) && saved.environment) return saved;
-    name = `${saved.name}`;
+    broken.name = `${saved.name}`;
   } catch {}
-  const reason = 'it was cut short, or its file is damaged', workspaceId = id.slice(0, 64);
-  return fs.existsSync(folder(id)) ? { id, workspaceId, name, state: 'error', reason, environment: [] } : undefined;
+  return fs.existsSync(folder(id)) ? broken : undefined;
 }
 
 /** Reads instances without waiting for changes (CONC-02). What is cut short comes or goes while somebody locks it. */
 async function look(ids) {
-  const found = [];
-  for (const id of ids.filter(isId)) {
-    let saved = read(id);
-    if (saved?.state === 'error') {
-      const all = await lockStorage(), own = await tryLock(folder(id)); // without the first, `create` may be about to
-      saved = own && read(id);
-      own?.close(), all.close();
-    }
-    if (saved) found.push(saved);
+  const found = ids.filter(isId).map(read);
+  for (const [i, saved] of found.entries()) {
+    if (saved?.state !== 'error') continue;
+    const all = await lockStorage(), own = await tryLock(folder(saved.id)); // without `all`, `create` may be about to
+    found[i] = own && read(saved.id);
+    own?.close(), all.close();
   }
-  return found;
+  return found.filter((saved) => saved);
 }
 
 /** Removes all of an instance, which counts as cut short until then. */
@@ -167,14 +151,12 @@ const environment = (saved) => Object.fromEntries([
   ...Object.entries(process.env).filter(([name]) => /^(TERM|COLORTERM|NO_COLOR|LANG|LC_\w+|TZ)$/.test(name)), // TERM-16
   ['PATH', `${folder(saved.id, 'home/.local/bin')}:${process.env.PATH}`], ...saved.environment,
   ['HOME', folder(saved.id, 'home')], ['KDN_INSTANCE', folder(saved.id)]]);
+const attempt = (action) => { try { return action(); } catch {} };
 
 function processes(id) {
-  const mark = Buffer.from(`\0KDN_INSTANCE=${folder(id)}\0`);
-  return fs.readdirSync('/proc').filter((name) => {
-    try {
-      return /^\d+$/.test(name) && Buffer.concat([Buffer.of(0), fs.readFileSync(`/proc/${name}/environ`)]).includes(mark);
-    } catch {} // it has ended, or is another user's
-  }).map(Number);
+  const mark = Buffer.from(`\0KDN_INSTANCE=${folder(id)}\0`), before = Buffer.of(0);
+  return fs.readdirSync('/proc').filter((name) => Number(name) // those that have ended and those of others can't be read
+    && attempt(() => Buffer.concat([before, fs.readFileSync(`/proc/${name}/environ`)]).includes(mark))).map(Number);
 }
 
 /** Asks all processes of an instance to end, and kills them after the grace, in seconds (STOP-01, STOP-03).
@@ -184,11 +166,8 @@ async function end(id, grace, signal) {
   for (let pids; (pids = processes(id)).length; await sleep(20)) {
     checkCancelled(signal);
     const late = Date.now() >= killAt;
-    for (const pid of pids.filter((pid) => late || !asked.has(pid))) {
-      try {
-        process.kill(asked.add(pid) && pid, late ? 'SIGKILL' : 'SIGTERM');
-      } catch {} // it has ended
-    }
+    for (const pid of pids) if (late || !asked.has(pid)) attempt(() => process.kill(pid, late ? 'SIGKILL' : 'SIGTERM'));
+    pids.forEach((pid) => asked.add(pid));
   }
 }
 const checkCancelled = (signal) => need(!signal?.aborted, 'cancelled', 'cancelled');
@@ -199,10 +178,10 @@ function attach(id, [program, ...args]) {
   const saved = read(id), leave = (status, message) => (console.error(message), process.exit(status));
   if (saved?.state !== 'running') return leave(125, `the instance is not running: ${id}`);
   const child = spawn(program, args, { env: environment(saved), stdio: 'inherit' });
-  child.on('error', (error) => leave(/** @type {any} */ (error).code === 'ENOENT' ? 127 : 126, error.message)); // TERM-09
+  child.on('error', (error) => leave(error['code'] === 'ENOENT' ? 127 : 126, error.message)); // TERM-09
   child.on('exit', (code, signal) => process.exit(code ?? 128 + os.constants.signals[signal])); // TERM-08
   for (const signal of ['SIGINT', 'SIGQUIT']) process.on(signal, () => {}); // a terminal sends them to both (TERM-14)
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(/** @type {any} */ (signal)));
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
 }
 
 // ---- Methods
@@ -210,25 +189,25 @@ function attach(id, [program, ...args]) {
 async function create(request) {
   const { params, signal } = request, { workspaceId, name, sourcePath: source, agent, files = [] } = params;
   check(gated, params, '', 'unsupported');
+  /** @type {Saved} */
   const saved = { id: '', workspaceId, name, state: 'creating', info: { source },
     environment: (params.environment ?? []).map(({ name, value }) => [name, value]) };
-  const program = agent.command?.[0] ?? (agent.name === 'shell' ? 'sh' : '');
-  const isThere = async () => await once(spawn('/bin/sh', ['-c', 'command -v "$1" >&2', 'sh', program],
-    { env: environment(saved), cwd: source, stdio: 'ignore' }), 'exit').then(([code]) => code === 0);
+  const invalid = (holds, fieldPath, what) => need(holds, 'invalid_workspace', `${fieldPath} ${what}`, { fieldPath });
+  const program = agent.command?.[0] ?? (agent.name === 'shell' ? 'sh' : ''), stat = (file) => attempt(() => fs.statSync(file));
+  const canRun = async () => (await once(spawn('/bin/sh', ['-c', 'command -v "$1"', 'sh', program],
+    { env: environment(saved), cwd: source, stdio: 'ignore' }), 'exit'))[0] === 0;
   const all = await lockStorage();
   let own;
   try {
-    for (const id of ids()) {
-      const other = read(id);
-      if (id.startsWith(workspaceId)) { // IDEM-01
-        if (other?.state !== 'error') return shown(other);
-        await change(id, () => discard(id)); // a killed driver left it (CREATE-10)
-      } else need(other?.name !== name, 'already_exists', `there is an instance with the name "${name}"`); // IDEM-02
+    for (const other of ids().map(read)) {
+      if (other?.workspaceId === workspaceId) {
+        if (other.state !== 'error') return shown(other); // IDEM-01
+        await change(other.id, () => discard(other.id)); // what a killed driver left (CREATE-10)
+      } else need(other?.name !== name, 'already_exists', `there is an instance with the name "${name}"`);
     }
-    const stat = (file) => fs.statSync(file, { throwIfNoEntry: false }); // CREATE-04
-    need(stat(source)?.isDirectory(), 'invalid_workspace', 'is not a folder', 'sourcePath');
-    files.forEach((file, i) => need(!file.source || stat(file.source)?.isFile(), 'invalid_workspace', 'is not a file', `files[${i}].source`));
-    need(agent.install?.length || await isThere(), 'invalid_workspace', `needs the command "${program}"`, 'agent.name'); // AGENT-02
+    invalid(stat(source)?.isDirectory(), 'sourcePath', 'is not a folder'); // CREATE-04
+    files.forEach((file, i) => invalid(!file.source || stat(file.source)?.isFile(), `files[${i}].source`, 'is not a file'));
+    invalid(agent.install?.length || await canRun(), 'agent.name', `needs the command "${program}"`); // AGENT-02
     saved.id = `${workspaceId}-${randomBytes(4).toString('hex')}`; // never the same again (INST-05)
     fs.mkdirSync(folder(saved.id, 'home'), { recursive: true, mode: 0o700 });
     fs.chmodSync(storage, 0o700); // SEC-07
@@ -244,10 +223,10 @@ async function create(request) {
       const file = folder(saved.id, 'home', name);
       fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
       if (source) await fs.promises.copyFile(source, file, fs.constants.COPYFILE_EXCL);
-      else fs.writeFileSync(file, Buffer.from(contentBase64, 'base64'), { flag: 'wx' });
+      else fs.writeFileSync(file, contentBase64, { encoding: 'base64', flag: 'wx' });
       fs.chmodSync(file, mode);
     }
-    if (agent.install?.length && !await isThere()) await install(request, saved);
+    if (agent.install?.length && !await canRun()) await install(request, saved);
     checkCancelled(signal);
     return save({ ...saved, state: 'stopped' });
   } catch (error) {
@@ -258,19 +237,18 @@ async function create(request) {
   }
 }
 
-/** Runs the agent's lines in the new home. What they leave running does not outlive this. */
+/** Runs the agent's lines in the new home. What they leave running ends with them. */
 async function install(request, saved) {
   step(request, 'Installing agent', 'Agent installed');
   for (const line of request.params.agent.install) {
-    const log = fs.openSync(folder(saved.id, 'log'), 'w+'), argv = ['/bin/sh', '-c', line];
+    const file = folder(saved.id, 'log'), log = fs.openSync(file, 'w'), argv = ['/bin/sh', '-c', line];
     const shell = spawn(argv[0], argv.slice(1), { env: environment(saved), cwd: folder(saved.id, 'home'), stdio: ['ignore', log, log] });
     request.signal.addEventListener('abort', () => shell.kill('SIGKILL'));
-    const [exitCode] = await once(shell, 'exit');
-    const stderrTail = fs.readFileSync(log, 'latin1').slice(-4000); // (ERR-07)
+    const [status, signal] = await once(shell, 'exit'), stderrTail = fs.readFileSync(file).subarray(-8192).toString('latin1');
     fs.closeSync(log);
-    notify(request, '$/log', { text: stderrTail });
     checkCancelled(request.signal);
-    if (exitCode !== 0) throw new Failure('backend_failed', `can't install the agent`, { command: { argv, exitCode: exitCode ?? undefined, stderrTail } });
+    const command = { argv, stderrTail: stderrTail.slice(-4096), ...signal ? {} : { exitCode: status } };
+    need(status === 0, 'backend_failed', `can't install the agent: ${line}`, { command });
   }
   await end(saved.id, 0, request.signal);
 }
@@ -281,31 +259,26 @@ async function change(id, action) {
   const own = await tryLock(folder(id));
   need(own, 'busy', `another change of the instance ${id} is under way`);
   try {
-    const saved = read(id);
-    need(saved, 'instance_not_found', `instance not found: "${id}"`);
-    return await action(saved);
+    need(read(id), 'instance_not_found', `instance not found: "${id}"`);
+    return await action(read(id));
   } finally {
     own.close();
   }
 }
 
 const methods = {
-  type: () => manifest,
-  flags: () => ({ flags: [] }),
+  create, type: () => manifest, flags: () => ({ flags: [] }), shutdown: () => (session = 'shut down', {}),
   initialize({ params }) {
-    need(params.protocolVersions.includes(1), 'version_mismatch', 'no protocol version in common: this driver speaks 1');
-    storage = path.resolve(params.storageDir);
-    session = 'open';
-    maxFrame = params.limits?.maxFrameBytes ?? maxFrame;
+    const message = 'no protocol version in common: this driver speaks 1';
+    need(params.protocolVersions.includes(1), 'version_mismatch', message, { supported: [1] }); // INIT-02
+    storage = path.resolve(params.storageDir), session = 'open', maxFrame = params.limits?.maxFrameBytes ?? maxFrame;
     return { protocolVersion: 1, manifest };
   },
-  shutdown: () => (session = 'shut down', {}),
-  create,
   start: (request) => change(request.params.id, (saved) => {
     check(gated, request.params, '', 'unsupported');
     need(saved.state !== 'error', 'invalid_state', `the instance can only be removed: ${saved.reason}`);
     if (saved.state === 'running') return shown(saved); // IDEM-03
-    step(request, 'Starting instance', 'Instance started'); // processes come with terminals only
+    step(request, 'Starting instance', 'Instance started'); // its processes come with terminals
     return save({ ...saved, state: 'running' });
   }),
   stop: (request) => change(request.params.id, async (saved) => {
@@ -315,26 +288,23 @@ const methods = {
     await end(saved.id, request.params.graceSeconds ?? 10, request.signal);
     save({ ...saved, state: 'stopped' });
     await end(saved.id, 0); // what a terminal began before it could see that
-    return shown({ ...saved, state: 'stopped' });
+    return shown(read(saved.id));
   }),
-  remove: (request) => change(request.params.id, async (saved) => {
+  remove: (request) => !isId(request.params.id) || !read(request.params.id) ? {} : change(request.params.id, async (saved) => {
     need(saved.state !== 'running', 'invalid_state', 'the instance is running, stop it first');
     step(request, 'Removing instance', 'Instance removed');
     await discard(saved.id); // to its end, even if it is cancelled (section 12)
     return {};
-  }).catch((error) => { // IDEM-05
-    need(error.data?.kind === 'instance_not_found', error.data?.kind ?? 'internal', error.message);
-    return {};
   }),
-  async info({ params }) {
-    const [saved] = await look([params.id]);
-    need(saved, 'instance_not_found', `instance not found: "${params.id}"`);
+  async info({ params: { id } }) {
+    const [saved] = await look([id]);
+    need(saved, 'instance_not_found', `instance not found: "${id}"`);
     return shown(saved);
   },
-  list: async ({ params }) => ({
-    instances: (await look(ids())).map(shown).filter((instance) => params.workspaceIds?.includes(instance.workspaceId) ?? true) }),
+  list: async ({ params: { workspaceIds } }) => ({
+    instances: (await look(ids())).map(shown).filter((instance) => workspaceIds?.includes(instance.workspaceId) ?? true) }),
   async terminal({ params: { id, command } }) { // a plan for this executable (section 13), see `attach`
-    need(command.length, 'invalid_params', 'is empty', 'command');
+    need(command.length, 'invalid_params', 'the command is empty');
     const { state, info } = await methods.info({ params: { id } });
     need(state === 'running', 'invalid_state', `the instance ${id} is not running`);
     return { args: ['terminal', storage, id, ...command], cwd: info.source, env: { KDN_INSTANCE: folder(id) } };
@@ -342,96 +312,87 @@ const methods = {
 };
 
 // ---- The wire
-let session = 'not initialized', maxFrame = 16 << 20, exiting = false, pieces = [], size = 0;
-const running = new Map(); // the requests that run: how to cancel each, by id
+let session = 'closed', maxFrame = 16 << 20, exiting = false, pieces = [], size = 0;
+const running = new Map(); // the requests that run, and how to cancel each
 
-/** Writes one frame, unless the host does not take one so large (WIRE-08). Writing to a pipe waits until it is done. */
+/** Writes a frame, unless the host does not take one so large (WIRE-08). Writing to a pipe waits until it is done. */
 function send(frame) {
   const line = JSON.stringify({ jsonrpc: '2.0', ...frame });
   return Buffer.byteLength(line) <= maxFrame && (process.stdout.write(`${line}\n`), true);
 }
-const notify = ({ id }, method, params) => typeof id === 'number' && send({ method, params: { requestId: id, ...params } });
 
-/** Begins a step, which completes the one before; `run` closes the last (STEP-04). */
-const step = (request, inProgress, completed) =>
-  notify(request, '$/step', { event: 'start', inProgress, completed }) && (request.stepped = true);
-
-/** Carries out a request and answers it. */
-async function run(request, work) {
-  let outcome, last = {};
-  try {
-    outcome = { result: await work(request) };
-    last = { event: 'complete' };
-  } catch ({ message, data = { kind: 'internal' } }) {
-    outcome = { error: { code: codes[data.kind], message: message || 'it failed', data } };
-    last = { event: 'fail', error: outcome.error.message };
-  }
-  if (request.stepped) notify(request, '$/step', last);
-  running.delete(request.id);
-  if (!send({ id: request.id, ...outcome })) run({ id: request.id }, () => need(false, 'frame_too_large', 'the answer is larger than a frame')); // WIRE-09
+/** Begins a step of a request, which completes the one before. One whose id is a text has none (section 3.2). */
+function step(request, inProgress, completed) {
+  request.stepped = typeof request.id === 'number';
+  if (request.stepped) send({ method: '$/step', params: { requestId: request.id, event: 'start', inProgress, completed } });
 }
 
-/** Takes a line: a request, a notification, or what is neither (WIRE-23 to WIRE-34). */
-function take(line) {
-  let frame;
-  const refuse = (kind, message, id = null) => void run({ id }, () => need(false, kind, message));
+/** Does what a line asks for, and answers it. */
+async function take(line) {
+  const request = { id: null, params: {}, signal: undefined, stepped: false };
+  let last = { event: 'complete' }, answer;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(line);
-    if (!text.trim()) return;
-    frame = JSON.parse(text);
-  } catch {
-    return refuse('parse_error', 'the line is not JSON in UTF-8');
+    answer = { result: await carryOut(line, request) };
+  } catch ({ message, data = { kind: 'internal' } }) { // any other error is a fault of the driver (ERR-08)
+    answer = { error: { code: codes[data.kind], message: message.slice(0, 1000) || 'it failed', data } };
+    last = { event: 'fail', ['error']: answer.error.message };
   }
-  const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isObject(frame)) return refuse('invalid_request', 'the line is not an object');
-  const { jsonrpc, id, method, params = {} } = frame;
-  const isId = typeof id === 'string' || Number.isSafeInteger(id) && id >= 0;
-  if (jsonrpc !== '2.0' || typeof method !== 'string' || id !== undefined && !isId) {
-    return refuse('invalid_request', 'the line is not a request of JSON-RPC 2.0 with a usable id', isId ? id : null);
-  }
-  if (id === undefined) return method === '$/cancelRequest' ? running.get(params?.id)?.abort() : undefined;
-  const controller = new AbortController(), now = session, request = { id, params, signal: controller.signal, stepped: false };
+  if (request.stepped) send({ method: '$/step', params: { requestId: request.id, ...last } }); // STEP-04
+  running.delete(request.id);
+  if (request.id === undefined || send({ id: request.id, ...answer })) return; // a notification has no answer
+  const message = 'the answer is larger than a frame'; // WIRE-09
+  send({ id: request.id, error: { code: codes.frame_too_large, message, data: { kind: 'frame_too_large' } } });
+}
+
+function carryOut(line, request) { // WIRE-23 to WIRE-34
+  const text = attempt(() => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(line));
+  if (text?.trim() === '') return request.id = undefined;
+  const frame = attempt(() => JSON.parse(text));
+  need(frame !== undefined, 'parse_error', 'the line is not JSON in UTF-8');
+  need(isObject(frame), 'invalid_request', 'the line is not an object');
+  const { jsonrpc, id, method, params = {} } = frame, isCall = jsonrpc === '2.0' && typeof method === 'string';
+  const isUsable = typeof id === 'string' || Number.isSafeInteger(id) && id >= 0;
+  if (isUsable || isCall && id === undefined) request.id = id;
+  need(isCall && request.id !== null, 'invalid_request', 'the line is not a request of JSON-RPC 2.0 with a usable id');
+  if (id === undefined) return method === '$/cancelRequest' && running.get(params?.id)?.abort();
+  const isAlways = method === 'type' || method === 'flags', controller = new AbortController();
+  need(Object.hasOwn(methods, method), 'method_not_found', `method not found: "${method}"`);
+  need(isAlways || session === (method === 'initialize' ? 'closed' : 'open'), 'not_initialized', `the session is ${session}`);
+  need(isObject(params), 'invalid_params', 'the params are not an object');
+  check(shapes[method], params, '', method === 'create' ? 'invalid_workspace' : 'invalid_params');
   running.set(id, controller);
-  run(request, () => {
-    const isDeclared = Object.hasOwn(methods, method), isAlways = method === 'type' || method === 'flags';
-    need(isDeclared, 'method_not_found', `method not found: "${method}"`);
-    need(isAlways || now === (method === 'initialize' ? 'not initialized' : 'open'), 'not_initialized', `the session is ${now}`);
-    need(isObject(params), 'invalid_params', 'the params are not an object');
-    check(shapes[method], params, '', method === 'create' ? 'invalid_workspace' : 'invalid_params');
-    return methods[method](request);
-  });
+  return methods[method](Object.assign(request, { params, signal: controller.signal }));
 }
 
 /** Cancels what is running, waits until it is rolled back, and exits (LIFE-21 to LIFE-26). */
 async function finish(status) {
   if (exiting) return;
   exiting = true;
-  process.stdin.pause();
   for (const controller of running.values()) controller.abort();
   for (let patience = 180; running.size && patience; patience--) await sleep(10); // LIFE-25
   process.exit(status);
 }
 
-function main([command, ...args]) {
-  const name = `kdn-runtime-${type}`, about = `${name} ${manifest.version}: ${manifest.description}.\n\nIt is a driver: kdn starts it, without arguments.`;
-  if (command === '--version') return console.log(name, manifest.version); // LIFE-09
-  if (command === '--help') return console.log(about);
-  if (command === 'terminal' && args.length > 2) return storage = args[0], attach(args[1], args.slice(2));
-  if (command !== undefined || process.env.KDN_RUNTIME_PROTOCOL === undefined || process.stdin.isTTY) { // LIFE-07
-    console.error(about);
-    process.exit(64);
+function read_(data) { // pieces of lines; a last one without a newline is not carried out (WIRE-12)
+  for (let end; !exiting && (end = data.indexOf('\n')) >= 0; data = data.subarray(end + 1)) {
+    const line = Buffer.concat([...pieces, data.subarray(0, end)]);
+    pieces = [], size = 0;
+    if (line.length - Number(line.at(-1) === 13) > 16 << 20) return finish(1); // WIRE-10, WIRE-11
+    take(line);
   }
+  if (pieces.push(data) && (size += data.length) > (16 << 20) + 1) finish(1);
+}
+
+const [command, ...rest] = process.argv.slice(2), name = `kdn-runtime-${type}`;
+const about = `${name} ${manifest.version}: ${manifest.description}.\n\nIt is a driver: kdn starts it, without arguments.`;
+if (command === '--version') console.log(name, manifest.version); // LIFE-09
+else if (command === '--help') console.log(about);
+else if (command === 'terminal' && rest.length > 2) storage = rest[0], attach(rest[1], rest.slice(2));
+else if (command !== undefined || process.env.KDN_RUNTIME_PROTOCOL === undefined || process.stdin.isTTY) {
+  console.error(about); // LIFE-07, LIFE-08
+  process.exitCode = 64;
+} else {
   process.on('SIGTERM', () => finish(0));
   process.stdout.on('error', () => finish(0)); // nobody reads it any more (LIFE-26)
-  process.stdin.on('end', () => finish(0)); // a line without an end is not carried out (WIRE-12)
-  process.stdin.on('data', (data) => {
-    for (let end; (end = data.indexOf('\n')) >= 0; data = data.subarray(end + 1)) {
-      const line = Buffer.concat([...pieces, data.subarray(0, end)]);
-      pieces = [], size = 0;
-      if (line.length - Number(line.at(-1) === 13) > 16 << 20) return finish(1); // WIRE-10, WIRE-11
-      take(line);
-    }
-    if (pieces.push(data) && (size += data.length) > (16 << 20) + 1) finish(1);
-  });
+  process.stdin.on('end', () => finish(0)).on('data', read_);
 }
-main(process.argv.slice(2));
