@@ -49,62 +49,65 @@ func ids() (found []string) {
 	return found
 }
 
-// tryLock locks a folder, or gives nil. The kernel unlocks it when this process ends, however it ends (LIFE-33).
-func tryLock(folder string) *os.File {
+// lock locks a folder. With LOCK_NB it gives nil if somebody else has locked it; and always, if there is none. The kernel
+// unlocks it when this process ends, in any way (LIFE-33).
+func lock(folder string, how int) *os.File {
 	file, err := os.Open(folder)
-	if err == nil && syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil && exists(folder) {
+	if err == nil && syscall.Flock(int(file.Fd()), syscall.LOCK_EX|how) == nil && exists(folder) {
 		return file
 	}
 	file.Close()
 	return nil
 }
 
-// lock waits for a folder; it gives nil if there is none. Each change of an instance locks it (CONC-03, CONC-04).
-func lock(ctx context.Context, folder string) *os.File {
-	for ; exists(folder); time.Sleep(10 * time.Millisecond) {
-		if file := tryLock(folder); file != nil {
-			return file
-		}
-		checkCancelled(ctx)
+// read reads an instance, or nil where there is no folder. What can't be read or is cut short is an `error` (LIST-05,
+// LIST-06).
+func read(id string) *instance {
+	var i instance
+	if !isID(id) || !exists(folder(id)) {
+		return nil
 	}
-	return nil
+	content, _ := os.ReadFile(folder(id, "instance"))
+	err := json.Unmarshal(content, &i)
+	if err == nil && i.ID == id && (i.State == "running" || i.State == "stopped") {
+		return &i
+	} else if i.Name == "" {
+		i.Name = id
+	}
+	return &instance{ID: id, WorkspaceID: id[:64], Name: i.Name, State: "error", Reason: "it is damaged or cut short"}
 }
 
-// read reads an instance. Without a good file it is cut short or damaged (LIST-05, LIST-06).
-func read(id string) (i instance) {
-	content, err := os.ReadFile(folder(id, "instance"))
-	if err != nil || json.Unmarshal(content, &i) != nil || i.ID != id || i.Info["source"] == "" {
-		return instance{ID: id, WorkspaceID: id[:64], Name: id, State: "error", Reason: "cut short or damaged"}
-	}
-	return i
-}
-
-// look reads instances without waiting for changes (CONC-02). One without a file comes or goes while somebody has locked
-// it; the lock of the storage folder keeps `create` from being about to.
+// look reads instances without waiting for changes (CONC-02). What is cut short comes or goes while somebody locks it.
 func look(ids ...string) (found []instance) {
 	for _, id := range ids {
-		if isID(id) && exists(folder(id)) && !exists(folder(id, "instance")) {
-			all := lock(context.Background(), storage)
-			own := tryLock(folder(id))
-			if own != nil {
-				found = append(found, read(id))
+		i := read(id)
+		if i != nil && i.State == "error" {
+			all := lock(storage, 0) // or else `create` might be about to lock what it has made
+			own := lock(folder(id), syscall.LOCK_NB)
+			if i = nil; own != nil {
+				i = read(id)
 			}
 			own.Close()
 			all.Close()
-		} else if isID(id) && exists(folder(id)) {
-			found = append(found, read(id))
+		}
+		if i != nil {
+			found = append(found, *i)
 		}
 	}
 	return found
 }
 
-func (i instance) save() {
+// save writes an instance, under another name first, so that nobody reads half of it (CONC-06), and gives what a host sees.
+func (i instance) save() instance {
 	file := folder(i.ID, "instance")
 	try(os.WriteFile(file+".new", must(json.Marshal(i)), 0o600))
 	try(os.Rename(file+".new", file))
+	return i.shown()
 }
 
-// discard removes all of an instance, the file first: from then on it counts as cut short.
+func (i instance) shown() instance { i.Environment = nil; return i }
+
+// discard removes all of an instance, which counts as cut short until then.
 func discard(id string) {
 	end(context.Background(), id, 0)
 	os.Remove(folder(id, "instance"))
@@ -172,7 +175,7 @@ func (i instance) runs(command string) bool {
 func attach(folder, id string, command []string) int {
 	storage = folder
 	i := read(id)
-	if i.State != "running" {
+	if i == nil || i.State != "running" {
 		fmt.Fprintln(os.Stderr, "the instance is not running:", id)
 		return 125
 	}
@@ -191,6 +194,3 @@ func attach(folder, id string, command []string) int {
 	}
 	return 126
 }
-
-// shown is what a host sees.
-func (i instance) shown() instance { i.Environment = nil; return i }

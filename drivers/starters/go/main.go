@@ -1,8 +1,8 @@
 // A starter driver for kdn. A workspace is processes in its source folder, under the user's own account: nothing
 // is isolated, and the manifest says so. The ids in comments are those of SPEC.md, the kdn runtime protocol.
 //
-// This file says what the driver is and what it does for each method; instance.go knows files and processes, and
-// protocol.go the wire. To make it a driver of your own, change `manifest`, and then begin with `create`.
+// This file says what the driver is, and what each method does. instance.go knows files and processes, params.go what
+// requests look like, and protocol.go the wire. To make it a driver of your own, change `manifest`, and then `create`.
 package main
 
 import (
@@ -82,24 +82,17 @@ func initialize(r *request) any {
 	return object{"protocolVersion": 1, "manifest": manifest()}
 }
 
-// create makes an instance of a workspace. Until its file is there, at the very end, it is not one (CREATE-10).
+// create makes an instance of a workspace; until its state is "stopped" it counts as cut short (CREATE-10).
 func create(r *request) any {
-	check("unsupported", "", gated, r.params)
-	i := instance{State: "stopped", WorkspaceID: text(r.params, "workspaceId"), Name: text(r.params, "name"),
+	check(gated, r.params, "", "unsupported")
+	i := instance{State: "creating", WorkspaceID: text(r.params, "workspaceId"), Name: text(r.params, "name"),
 		Info: map[string]string{"source": text(r.params, "sourcePath")}, Environment: map[string]string{}}
 	for _, v := range items(r.params, "environment") {
 		i.Environment[text(v, "name")] = text(v, "value")
 	}
-	var own *os.File
-	for own == nil {
-		if i.ID = find(i.WorkspaceID); i.ID != "" {
-			if made := settle(r.ctx, i.ID); made != nil { // IDEM-01
-				return made
-			}
-			continue
-		}
-		i.checkHost(r.params)
-		own = i.reserve(r.ctx)
+	known, own := i.reserve(r.params)
+	if known != nil {
+		return known.shown() // IDEM-01
 	}
 	defer own.Close()
 	defer func() {
@@ -109,84 +102,69 @@ func create(r *request) any {
 		}
 	}()
 	r.step("Writing files", "Files written")
-	try(os.Mkdir(folder(i.ID, "home"), 0o700))
-	for n, file := range items(r.params, "files") {
+	for _, file := range items(r.params, "files") {
 		checkCancelled(r.ctx)
-		err := writeFile(folder(i.ID, "home", text(file, "path")), file.(object))
-		need(err == nil, "invalid_workspace", fmt.Sprintf("files[%d]", n), fmt.Sprint("can't be written: ", err))
+		writeFile(folder(i.ID, "home", text(file, "path")), file.(object))
 	}
-	i.install(r)
-	defer lock(r.ctx, storage).Close()
-	checkName(i)
+	if command, install := agent(r.params); len(install) > 0 && !i.runs(command) {
+		r.step("Installing agent", "Agent installed")
+		for _, line := range install {
+			i.install(r, line.(string))
+		}
+		end(r.ctx, i.ID, 0) // what the lines left running
+	}
 	checkCancelled(r.ctx)
-	i.save()
-	return i.shown()
+	i.State = "stopped"
+	return i.save()
 }
 
-// settle waits until nobody works on an instance and gives it, or nil if it is gone. What was cut short goes, too.
-func settle(ctx context.Context, id string) any {
-	own := lock(ctx, folder(id))
-	defer own.Close()
-	if own == nil {
-		return nil
-	} else if !exists(folder(id, "instance")) {
-		discard(id)
-		return nil
-	}
-	i := read(id)
-	need(i.State != "error", "internal", "", "the instance of this workspace is "+i.Reason+", remove it first")
-	return i.shown()
-}
-
-// reserve makes the folder of a new instance and locks it, unless another process was faster.
-func (i *instance) reserve(ctx context.Context) *os.File {
+// reserve gives the instance that the workspace has, or makes the folder of a new one and locks it.
+func (i *instance) reserve(w object) (known *instance, own *os.File) {
 	try(os.MkdirAll(storage, 0o700))
 	try(os.Chmod(storage, 0o700)) // LIFE-17, SEC-07
-	defer lock(ctx, storage).Close()
-	checkName(*i)
-	if find(i.WorkspaceID) != "" {
-		return nil
+	defer lock(storage, 0).Close()
+	for _, id := range ids() {
+		other := read(id)
+		if other == nil { // it has just been removed
+			continue
+		} else if strings.HasPrefix(id, i.WorkspaceID) && other.State != "error" {
+			return other, nil
+		} else if strings.HasPrefix(id, i.WorkspaceID) {
+			left := lock(folder(id), syscall.LOCK_NB)
+			need(left != nil, "busy", "", "the instance "+id+" is being made or removed")
+			discard(id) // what a killed driver left
+			left.Close()
+		} else {
+			need(other.Name != i.Name, "already_exists", "", fmt.Sprintf("there is an instance with the name %q", i.Name)) // IDEM-02
+		}
 	}
+	i.checkHost(w)
 	unique := make([]byte, 4) // INST-05
 	must(rand.Read(unique))
 	i.ID = fmt.Sprintf("%s-%x", i.WorkspaceID, unique)
-	try(os.Mkdir(folder(i.ID), 0o700))
-	return tryLock(folder(i.ID))
-}
-
-func checkName(i instance) { // IDEM-02
-	for _, id := range ids() {
-		need(read(id).Name != i.Name || id == i.ID, "already_exists", "", fmt.Sprintf("there is an instance with the name %q", i.Name))
-	}
-}
-
-func find(workspaceID string) string {
-	for _, id := range ids() {
-		if strings.HasPrefix(id, workspaceID) {
-			return id
-		}
-	}
-	return ""
+	try(os.MkdirAll(folder(i.ID, "home"), 0o700))
+	own = lock(folder(i.ID), syscall.LOCK_NB)
+	i.save()
+	return nil, own
 }
 
 // checkHost looks for what the workspace names of this machine (CREATE-04, AGENT-02).
 func (i instance) checkHost(w object) {
 	info, err := os.Stat(i.Info["source"])
-	need(err == nil && info.IsDir(), "invalid_workspace", "sourcePath", fmt.Sprintf("is not a folder: %q", i.Info["source"]))
+	need(err == nil && info.IsDir(), "invalid_workspace", "sourcePath", "is not a folder")
 	for n, file := range items(w, "files") {
-		if source := text(file, "source"); source != "" {
-			info, err := os.Stat(source)
-			need(err == nil && info.Mode().IsRegular(), "invalid_workspace", fmt.Sprintf("files[%d].source", n), fmt.Sprintf("is not a file: %q", source))
-		}
+		info, err := os.Stat(text(file, "source"))
+		isFile := text(file, "source") == "" || err == nil && info.Mode().IsRegular()
+		need(isFile, "invalid_workspace", fmt.Sprintf("files[%d].source", n), "is not a file")
 	}
 	command, install := agent(w)
-	need(len(install) > 0 || i.runs(command), "invalid_workspace", "agent.name", fmt.Sprintf("needs the command %q, which is not found", command))
+	need(len(install) > 0 || i.runs(command), "invalid_workspace", "agent.name", fmt.Sprintf("needs the command %q", command))
 }
 
-// agent gives the agent's program and what installs it. An agent without a command is only known if it is the shell.
+// agent gives the agent's program, and the lines that install it. Only that of a shell goes without saying.
 func agent(w object) (command string, install []any) {
-	if command = "sh"; text(w["agent"], "name") != "shell" {
-		command = ""
+	if text(w["agent"], "name") == "shell" {
+		command = "sh"
 	}
 	for _, word := range append(items(w["agent"], "command"), command)[:1] {
 		command = word.(string)
@@ -194,100 +172,83 @@ func agent(w object) (command string, install []any) {
 	return command, items(w["agent"], "install")
 }
 
-// writeFile writes one of `files` into a home that is new, so that no symbolic link is on the way (WORK-06, WORK-08).
-func writeFile(path string, file object) error {
-	content := io.Reader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(text(file, "contentBase64"))))
+// writeFile writes one of `files` into a new home, in which no symbolic link is yet (WORK-06, WORK-08).
+func writeFile(path string, file object) {
+	content := base64.NewDecoder(base64.StdEncoding, strings.NewReader(text(file, "contentBase64")))
 	if source := text(file, "source"); source != "" {
-		opened, err := os.Open(source)
-		if err != nil {
-			return err
-		}
+		opened := must(os.Open(source))
 		defer opened.Close()
 		content = opened
 	}
-	mode, err := strconv.Atoi(fmt.Sprint(file["mode"]))
-	if err != nil {
-		mode = 0o600
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
+	try(os.MkdirAll(filepath.Dir(path), 0o700))
+	out := must(os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600))
 	defer out.Close()
-	if _, err = io.Copy(out, content); err == nil {
-		err = out.Chmod(fs.FileMode(mode))
+	must(io.Copy(out, content))
+	mode := fs.FileMode(0o600)
+	if given, ok := file["mode"].(json.Number); ok {
+		mode = fs.FileMode(must(given.Int64()))
 	}
-	return err
+	try(out.Chmod(mode))
 }
 
-// install runs the agent's lines, if its command is not there yet.
-func (i instance) install(r *request) {
-	command, lines := agent(r.params)
-	if i.runs(command) {
-		return
+// install runs a line in the home.
+func (i instance) install(r *request, line string) {
+	log := must(os.Create(folder(i.ID, "log")))
+	defer log.Close()
+	shell := exec.CommandContext(r.ctx, "/bin/sh", "-c", line)
+	shell.Env, shell.Dir, shell.Stdout, shell.Stderr = i.environment(), folder(i.ID, "home"), log, log
+	err := shell.Run()
+	checkCancelled(r.ctx)
+	output := must(os.ReadFile(log.Name()))
+	if len(output) > 8192 { // ERR-07
+		output = output[len(output)-8192:]
 	}
-	r.step("Installing agent", "Agent installed")
-	for _, line := range lines {
-		log := must(os.Create(folder(i.ID, "log")))
-		defer log.Close()
-		shell := exec.CommandContext(r.ctx, "/bin/sh", "-c", line.(string))
-		shell.Env, shell.Dir, shell.Stdout, shell.Stderr = i.environment(), folder(i.ID, "home"), log, log
-		err := shell.Run()
-		checkCancelled(r.ctx)
-		output := must(os.ReadFile(log.Name()))
-		tail := strings.ToValidUTF8(string(output[int(math.Max(0, float64(len(output)-8192))):]), "?") // ERR-07
-		r.notify("$/log", object{"text": tail})
-		if err != nil {
-			failed := object{"argv": shell.Args, "stderrTail": tail}
-			if code := shell.ProcessState.ExitCode(); code >= 0 {
-				failed["exitCode"] = code
-			}
-			panic(fail("backend_failed", fmt.Sprintf("can't install the agent: %v", err), "command", failed))
+	tail := strings.ToValidUTF8(string(output), "?")
+	r.notify("$/log", object{"text": tail})
+	if err != nil {
+		failed := object{"argv": shell.Args, "stderrTail": tail}
+		if status := shell.ProcessState.ExitCode(); status >= 0 {
+			failed["exitCode"] = status
 		}
+		panic(fail("backend_failed", fmt.Sprint("can't install the agent: ", err), "command", failed))
 	}
-	end(r.ctx, i.ID, 0) // what the lines left running
-	need(i.runs(command), "invalid_workspace", "agent.install", fmt.Sprintf("does not install the command %q", command))
 }
 
-// change does something to an instance that nobody else works on.
+// change does something to an instance while nobody else does (CONC-03).
 func change(r *request, do func(i *instance)) any {
 	id := text(r.params, "id")
-	var own *os.File
-	if isID(id) {
-		own = lock(r.ctx, folder(id))
-	}
-	need(own != nil, "instance_not_found", "", fmt.Sprintf("instance not found: %q", id))
+	need(read(id) != nil, "instance_not_found", "", fmt.Sprintf("instance not found: %q", id))
+	own := lock(folder(id), syscall.LOCK_NB)
+	need(own != nil, "busy", "", "another change of the instance is under way: "+id)
 	defer own.Close()
 	i := read(id)
-	need(i.State != "error", "invalid_state", "", "the instance is "+i.Reason+", and can only be removed")
-	do(&i)
+	do(i)
 	return i.shown()
 }
 
 func start(r *request) any {
-	check("unsupported", "", gated, r.params)
+	check(gated, r.params, "", "unsupported")
 	return change(r, func(i *instance) {
-		if i.State == "stopped" {
-			r.step("Starting instance", "Instance started")
+		need(i.State != "error", "invalid_state", "", "the instance can only be removed: "+i.Reason)
+		if i.State == "stopped" { // IDEM-03
+			r.step("Starting instance", "Instance started") // its processes come with terminals
 			checkCancelled(r.ctx)
-			i.State = "running" // processes come with terminals
+			i.State = "running"
 			i.save()
 		}
 	})
 }
 
 func stop(r *request) any {
-	seconds, err := strconv.Atoi(fmt.Sprint(r.params["graceSeconds"]))
-	if err != nil {
-		seconds = 10
+	grace := 10.0
+	if given, ok := r.params["graceSeconds"].(json.Number); ok {
+		grace = math.Min(must(given.Float64()), 1e9)
 	}
 	return change(r, func(i *instance) {
-		if i.State == "running" {
+		need(i.State != "error", "invalid_state", "", "the instance can only be removed: "+i.Reason)
+		if i.State == "running" { // IDEM-04
 			r.step("Ending processes", "Processes ended")
-			end(r.ctx, i.ID, time.Duration(math.Min(float64(seconds), 1e9))*time.Second)
+			end(r.ctx, i.ID, time.Duration(grace)*time.Second)
 			i.State = "stopped"
 			i.save()
 			end(context.Background(), i.ID, 0) // what a terminal began before it could see that
@@ -296,15 +257,12 @@ func stop(r *request) any {
 }
 
 func remove(r *request) any {
-	id := text(r.params, "id")
-	if !isID(id) {
-		return object{} // IDEM-05
-	}
-	if own := lock(r.ctx, folder(id)); own != nil {
-		defer own.Close()
-		need(read(id).State != "running", "invalid_state", "", "the instance is running, stop it first")
-		r.step("Removing instance", "Instance removed")
-		discard(id) // to its end, even if it is cancelled (section 12)
+	if read(text(r.params, "id")) != nil { // IDEM-05
+		change(r, func(i *instance) {
+			need(i.State != "running", "invalid_state", "", "the instance is running, stop it first")
+			r.step("Removing instance", "Instance removed")
+			discard(i.ID) // to its end, even if it is cancelled (section 12)
+		})
 	}
 	return object{}
 }
@@ -325,14 +283,11 @@ func list(r *request) any {
 	return object{"instances": chosen}
 }
 
-// terminal answers with a plan for this executable (section 13); see `attach`.
+// terminal answers with a plan for this executable (section 13), see `attach`.
 func terminal(r *request) any {
+	need(len(items(r.params, "command")) > 0, "invalid_params", "command", "is empty")
 	i := info(r).(instance)
-	command := []string{"terminal", storage, i.ID}
-	for _, argument := range items(r.params, "command") {
-		command = append(command, argument.(string))
-	}
-	need(len(command) > 3, "invalid_params", "command", "is empty")
-	need(i.State == "running", "invalid_state", "", "the instance is not running")
-	return object{"args": command, "cwd": i.Info["source"], "env": object{"KDN_INSTANCE": folder(i.ID)}}
+	need(i.State == "running", "invalid_state", "", "the instance is not running: "+i.ID)
+	arguments := append([]any{"terminal", storage, i.ID}, items(r.params, "command")...)
+	return object{"args": arguments, "cwd": i.Info["source"], "env": object{"KDN_INSTANCE": folder(i.ID)}}
 }
