@@ -1,28 +1,30 @@
 //! A starter driver for kdn: a workspace is processes in its source folder, under the user's own account.
 //!
 //! Nothing is isolated, and the manifest says so. Ids such as WORK-06 are sentences of SPEC.md, the kdn runtime
-//! protocol. The crate does the wire, checks params, and refuses what the manifest does not offer. From top to bottom:
-//! the driver with its methods, instances on disk, their processes. To make it a driver of your own, change `manifest`,
-//! and then begin with `create`.
+//! protocol. The crate does the wire, checks params, and refuses what the manifest does not offer; `instance` does files
+//! and processes. To make it a driver of your own, change `manifest`, and then begin with `create`.
+
+mod instance;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     env,
     fs::{self, File, OpenOptions, Permissions},
     io::{self, ErrorKind::NotFound, Read, Write},
     os::unix::{fs::OpenOptionsExt, fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use kdn_protocol::{
-    CommandFailure, Error, ErrorKind, FileEntry, InitializeParams, Instance, ListParams, ListResult,
+    CommandFailure, EnvVar, Error, ErrorKind, FileEntry, InitializeParams, Instance, ListParams, ListResult,
     Manifest, Plan, RemoveParams, StartParams, State, StopParams, Stream, Supported, TerminalParams,
     Workspace,
     driver::{Context, Driver, make_private, serve},
 };
-use serde::{Deserialize, Serialize};
+
+use crate::instance::{Saved, busy, try_lock};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -155,26 +157,8 @@ enum Reserved {
     New(Saved, File),
 }
 
-/// What a file holds of an instance.
-#[derive(Clone, Serialize, Deserialize)]
-struct Saved {
-    instance: Instance,
-    environment: BTreeMap<String, String>,
-    unfinished: bool,
-}
-
-/// Instances on disk: a folder each, with the file `instance` and the folder `home`. Its name is the id, which begins
-/// with that of the workspace, to be known even if the file is not.
+/// The parts of `create`.
 impl Starter {
-    fn folder(&self, id: &str) -> PathBuf {
-        self.0.join(id)
-    }
-
-    fn ids(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|id| is_id(id)).collect()
-    }
-
     /// The instance that the workspace has, or a new one under the lock of the storage folder.
     async fn reserve(&self, workspace: &Workspace) -> Result<Reserved, Error> {
         make_private(&self.0)?;
@@ -198,7 +182,7 @@ impl Starter {
         let id = format!("{}-{:08x}", workspace.workspace_id, u32::from_ne_bytes(unique));
         let mut instance = Instance::new(&id, &workspace.workspace_id, &workspace.name, State::Stopped);
         instance.info.insert("source".into(), workspace.source_path.display().to_string());
-        let value = |v: &kdn_protocol::EnvVar| Some((v.name.clone(), v.value.clone()?));
+        let value = |v: &EnvVar| Some((v.name.clone(), v.value.clone()?));
         let environment = workspace.environment.iter().filter_map(value).collect();
         let saved = Saved { instance, environment, unfinished: true };
         check_host(&self.environment(&saved), workspace)?;
@@ -206,65 +190,6 @@ impl Starter {
         let own = try_lock(&self.folder(&id)).ok_or_else(|| busy(&id))?;
         self.save(saved.clone())?;
         Ok(Reserved::New(saved, own))
-    }
-
-    /// Under another name first, so that nobody reads half of it (CONC-06).
-    fn save(&self, saved: Saved) -> Result<Instance, Error> {
-        let file = self.folder(&saved.instance.id).join("instance");
-        let text = serde_json::to_vec(&saved).map_err(|error| Error::internal(error.to_string()))?;
-        fs::write(file.with_extension("new"), text)?;
-        fs::rename(file.with_extension("new"), file)?;
-        Ok(saved.instance)
-    }
-
-    /// `None` where there is no folder. What can't be read or is cut short is an `error` (LIST-05, LIST-06).
-    fn read(&self, id: &str) -> Option<Saved> {
-        if !is_id(id) || !self.folder(id).exists() {
-            return None;
-        }
-        let text = fs::read(self.folder(id).join("instance")).unwrap_or_default();
-        let broken = Instance::new(id, &id[..64], id, State::Error);
-        let unread = Saved { instance: broken, environment: BTreeMap::new(), unfinished: true };
-        let mut saved = serde_json::from_slice(&text)
-            .ok()
-            .filter(|saved: &Saved| saved.instance.id == id)
-            .unwrap_or(unread);
-        if saved.unfinished {
-            saved.instance.state = State::Error;
-            saved.instance.reason = Some("it is damaged, or was cut short".into());
-        }
-        Some(saved)
-    }
-
-    /// Reads an instance without waiting for changes (CONC-02). What is cut short comes or goes while it is locked.
-    fn look(&self, id: &str) -> Result<Option<Instance>, Error> {
-        let mut saved = self.read(id);
-        if saved.as_ref().is_some_and(|saved| saved.unfinished) {
-            let all = File::open(&self.0)?;
-            all.lock()?; // or else `create` might be about to lock what it has made
-            saved = try_lock(&self.folder(id)).and_then(|_own| self.read(id));
-        }
-        Ok(saved.map(|saved| saved.instance))
-    }
-
-    /// An instance that is whole, and the sole right to change it (CONC-03).
-    fn change(&self, id: &str) -> Result<(Saved, File), Error> {
-        self.read(id).ok_or_else(|| Error::instance_not_found(id))?;
-        let own = try_lock(&self.folder(id)).ok_or_else(|| busy(id))?;
-        let saved = self.read(id).ok_or_else(|| Error::instance_not_found(id))?;
-        if saved.unfinished {
-            return Err(Error::new(
-                ErrorKind::InvalidState,
-                "the instance is broken, and can only be removed",
-            ));
-        }
-        Ok((saved, own))
-    }
-
-    /// Ends what runs, and removes all files.
-    async fn discard(&self, id: &str) -> Result<(), Error> {
-        self.end(id, Duration::ZERO).await;
-        Ok(remove_all(&self.folder(id))?)
     }
 
     /// Writes files, and installs the agent if its command is not there.
@@ -315,73 +240,6 @@ impl Starter {
     }
 }
 
-/// Processes: those of an instance have its folder in their environment.
-impl Starter {
-    fn mark(&self, id: &str) -> String {
-        self.folder(id).display().to_string()
-    }
-
-    fn environment(&self, saved: &Saved) -> BTreeMap<String, String> {
-        let is_passed = |name: &str| {
-            matches!(name, "TERM" | "COLORTERM" | "NO_COLOR" | "LANG" | "TZ") || name.starts_with("LC_") // TERM-16
-        };
-        let own = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut all: BTreeMap<_, _> = own.filter(|(name, _)| is_passed(name)).collect();
-        let home = self.folder(&saved.instance.id).join("home").display().to_string();
-        let path = env::var("PATH").unwrap_or_default();
-        all.insert("PATH".into(), format!("{home}/.local/bin:{path}"));
-        all.extend(saved.environment.clone());
-        all.insert("HOME".into(), home);
-        all.insert("KDN_INSTANCE".into(), self.mark(&saved.instance.id));
-        all
-    }
-
-    fn processes(&self, id: &str) -> Vec<rustix::process::Pid> {
-        let mark = format!("KDN_INSTANCE={}", self.mark(id));
-        let is_marked = |pid: &i32| {
-            let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default(); // empty, if it has ended
-            environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-        };
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(is_marked).filter_map(rustix::process::Pid::from_raw).collect()
-    }
-
-    /// Asks all processes of an instance to end, and kills them after the grace (STOP-01, STOP-03).
-    async fn end(&self, id: &str, grace: Duration) {
-        use rustix::process::{Signal, kill_process};
-        let (began, mut asked) = (Instant::now(), HashSet::new());
-        loop {
-            let pids = self.processes(id);
-            if pids.is_empty() {
-                return;
-            }
-            for pid in pids {
-                if began.elapsed() >= grace {
-                    let _ = kill_process(pid, Signal::KILL); // it may have ended by now
-                } else if asked.insert(pid) {
-                    let _ = kill_process(pid, Signal::TERM);
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// What the plan of `terminal` runs: it becomes the command, so that stdin, signals and the exit status are the
-/// command's own. It has the mark of the instance by now: either it sees that `stop` is done, or `stop` sees it.
-fn attach(driver: &Starter, id: &str, command: &[String]) -> ExitCode {
-    let Some(saved) = driver.read(id).filter(|saved| saved.instance.state == State::Running) else {
-        eprintln!("the instance {id:?} is not running");
-        return ExitCode::from(125);
-    };
-    let error =
-        Command::new(&command[0]).args(&command[1..]).env_clear().envs(driver.environment(&saved)).exec();
-    eprintln!("{:?}: {error}", command[0]);
-    ExitCode::from(if error.kind() == NotFound { 127 } else { 126 }) // TERM-09
-}
-
 /// Looks for what a workspace needs of this machine; the crate has seen to its paths.
 fn check_host(environment: &BTreeMap<String, String>, workspace: &Workspace) -> Result<(), Error> {
     if !workspace.source_path.is_dir() {
@@ -424,25 +282,15 @@ fn write(home: &Path, file: &FileEntry) -> io::Result<()> {
     out.set_permissions(Permissions::from_mode(file.mode))
 }
 
-/// Locks a folder, unless somebody else does. The kernel frees it when its process ends, in any way (LIFE-33).
-fn try_lock(folder: &Path) -> Option<File> {
-    let own = File::open(folder).ok()?;
-    own.try_lock().ok().map(|()| own)
-}
-
-fn remove_all(folder: &Path) -> io::Result<()> {
-    let _ = fs::remove_file(folder.join("instance")); // first, so that it counts as cut short until all is gone
-    Command::new("chmod").args(["-R", "u+rwX"]).arg(folder).status()?; // some installers leave folders that can't be emptied
-    fs::remove_dir_all(folder)
-}
-
-fn is_id(id: &str) -> bool {
-    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    id.split_once('-').is_some_and(|(workspace, unique)| {
-        workspace.len() == 64 && unique.len() == 8 && hex(workspace) && hex(unique)
-    })
-}
-
-fn busy(id: &str) -> Error {
-    Error::new(ErrorKind::Busy, format!("another change of instance {id:?} is under way"))
+/// What the plan of `terminal` runs: it becomes the command, so that stdin, signals and the exit status are the
+/// command's own. It has the mark of the instance by now: either it sees that `stop` is done, or `stop` sees it.
+fn attach(driver: &Starter, id: &str, command: &[String]) -> ExitCode {
+    let Some(saved) = driver.read(id).filter(|saved| saved.instance.state == State::Running) else {
+        eprintln!("the instance {id:?} is not running");
+        return ExitCode::from(125);
+    };
+    let error =
+        Command::new(&command[0]).args(&command[1..]).env_clear().envs(driver.environment(&saved)).exec();
+    eprintln!("{:?}: {error}", command[0]);
+    ExitCode::from(if error.kind() == NotFound { 127 } else { 126 }) // TERM-09
 }
