@@ -67,6 +67,7 @@ mod tests {
     }
 
     proptest! {
+        // SPEC: SEC-10
         #[test]
         fn nothing_active_gets_through(text in "(\\PC|[\\x00-\\x1f\\x7f-\u{9f}\u{61c}\u{200e}-\u{202e}\u{2066}-\u{2069}]){0,20}") {
             prop_assert!(!line(&text).contains(is_active));

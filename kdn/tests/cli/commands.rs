@@ -102,6 +102,7 @@ fn init() {
     "#);
 }
 
+// SPEC: ERR-12
 #[test]
 fn init_without_what_it_needs() {
     let env = Env::new();
@@ -420,6 +421,7 @@ fn info_and_runtime_list() {
     ");
 }
 
+// SPEC: DISC-05, DISC-09
 #[test]
 fn runtime_list_tells_what_is_not_used() {
     let env = Env::with_drivers(&[]).with_bad("good");

@@ -34,6 +34,7 @@ fn remains(env: &Env) -> Vec<String> {
     remains
 }
 
+// SPEC: CANC-10
 #[test]
 fn an_interrupted_init_leaves_nothing() {
     // The delay is longer than any test may take for the step that is waited for, where it is the first.
@@ -107,6 +108,7 @@ fn an_interrupted_start_leaves_it_stopped() {
     env.assert_no_processes();
 }
 
+// SPEC: CREATE-11, CREATE-12
 #[test]
 fn what_a_killed_init_left_goes_with_the_next_change() {
     for step in ["Writing files", "Creating instance"] {
@@ -118,6 +120,7 @@ fn what_a_killed_init_left_goes_with_the_next_change() {
     }
 }
 
+// SPEC: CREATE-12
 #[test]
 fn an_instance_of_which_a_killed_init_never_heard_goes_too() {
     let env = Env::new();
@@ -208,6 +211,7 @@ fn what_can_never_be_cleaned_up_is_forgotten_on_request() {
 }
 
 /// The driver takes no cancellation. It ends with its stdin as it must, but does not take back what it has done.
+// SPEC: CANC-09
 #[test]
 fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
     let env = Env::with_drivers(&[]).with_bad("quitter");
@@ -228,6 +232,7 @@ fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
 }
 
 /// The driver neither listens nor goes by itself: the second interrupt asks it to go, the third makes it.
+// SPEC: CANC-10, CANC-12
 #[test]
 fn a_third_interrupt_ends_a_deaf_driver() {
     let env = Env::with_drivers(&[]).with_bad("deaf");
@@ -252,6 +257,7 @@ fn a_third_interrupt_ends_a_deaf_driver() {
     assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
+// SPEC: LIFE-28
 #[test]
 fn a_reading_command_is_interrupted_at_once() {
     let env = Env::with_drivers(&[]).with_bad("good");

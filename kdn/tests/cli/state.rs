@@ -75,6 +75,7 @@ fn a_restarted_workspace_runs_since_its_restart() {
     assert!(started(&env) > first);
 }
 
+// SPEC: ERR-13
 #[test]
 fn an_instance_that_is_gone() {
     let env = with_app();
@@ -295,6 +296,7 @@ fn many_at_once_get_names_of_their_own() {
     assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
+// SPEC: CONC-07
 #[test]
 fn two_that_change_one_workspace_wait_for_each_other() {
     let env = Env::new();

@@ -10,11 +10,28 @@ use super::{
     hooks::{CHANGES, Flow},
     json::{add, failure, json, kind, set_kind, succeed},
     lifecycle::{of_instance, remember_environment, straggle},
-    wire::{put, shared},
+    wire::shared,
 };
 
 pub(super) const TABLE: &[Defect] = &[
-    defect("ignores-cancellation", "CANC-01", |shim| shim.on_request("$/cancelRequest", |_, _| Flow::Drop)),
+    defect("ignores-cancellation", "CANC-01", |shim| {
+        // What was cancelled takes its time, however short it is.
+        let cancelled = shared::<Vec<Value>>();
+        let late = cancelled.clone();
+        shim.on_request("$/cancelRequest", move |frame, _| {
+            cancelled.borrow_mut().push(frame["params"]["id"].clone());
+            Flow::Drop
+        });
+        shim.on_answer(CHANGES, move |frame, request, wire| {
+            let is_late = late.borrow().contains(&request.id);
+            if is_late {
+                let frame = frame.take();
+                wire.later(Duration::from_secs(11), move |wire| wire.tell(&frame));
+            }
+            Flow::drop_if(is_late)
+        });
+    }),
+    defect("cancels-without-effect", "CANC-02", |shim| shim.on_request("$/cancelRequest", |_, _| Flow::Drop)),
     defect("never-answers-what-was-cancelled", "CANC-01", |shim| {
         shim.on_answer(CHANGES, |frame, _, _| Flow::drop_if(kind(&frame["error"]) == "cancelled"));
     }),
@@ -121,9 +138,9 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("cancels-without-declaring-it", "CANC-06", |shim| shim.undeclare("cancellation")),
     defect("create-leaves-files-after-cancel", "CREATE-02", |shim| {
-        shim.on_error("create", |error, _, wire| {
+        shim.on_error("create", |error, request, wire| {
             if kind(error) == "cancelled" {
-                put(&wire.storage().join("homes/unfinished/.profile"), "");
+                wire.leave_traces(&request.params);
             }
         });
     }),

@@ -149,6 +149,11 @@ impl Hooks {
         self.requests.push((methods.into(), Box::new(then)));
     }
 
+    /// Has the params of these requests kept while they run.
+    pub(super) fn watch(&mut self, methods: impl Into<Methods>) {
+        self.on_request(methods, |_, _| Flow::Pass);
+    }
+
     /// The params of a request, if they are an object.
     pub(super) fn on_params(
         &mut self,

@@ -451,8 +451,6 @@ pub(super) const TABLE: &[Defect] = &[
             }
             Flow::drop_if(is_busy)
         });
-        // So that the hooks know the params.
-        shim.on_answer("create", |_, _, _| Flow::Pass);
     }),
     defect("knows-nothing-of-other-processes", "CONC-04", |shim| {
         shim.on_request(["start", "stop", "remove"], |frame, wire| {

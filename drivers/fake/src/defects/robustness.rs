@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Defect, defect,
     hooks::{CHANGES, Flow, Hooks},
-    json::{add, forget, set, text},
+    json::{add, forget, set},
     lifecycle::{is_alive, straggle},
     stage::Straggler,
     wire::{Wire, put},
@@ -26,9 +26,10 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("drops-what-runs-at-the-end", "LIFE-24", |shim| {
+        shim.watch("create");
         shim.on_end(|wire| {
             if is_working(wire) {
-                put(&wire.storage().join("homes/unfinished/.profile"), "");
+                leave_traces(wire);
                 wire.die(0);
             }
             Flow::Pass
@@ -39,9 +40,10 @@ pub(super) const TABLE: &[Defect] = &[
         shim.on_term(|wire| Flow::drop_if(is_working(wire)));
     }),
     defect("dies-of-sigterm", "LIFE-25", |shim| {
+        shim.watch("create");
         shim.on_term(|wire| {
             if is_working(wire) {
-                put(&wire.storage().join("homes/unfinished/.profile"), "");
+                leave_traces(wire);
             }
             wire.die(143);
             Flow::Drop
@@ -66,11 +68,13 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("forgets-what-was-cut-short", "LIFE-32 LIST-05", |shim| {
         shim.on_request("create", |frame, wire| {
-            put(&wire.storage().join("homes").join(text(&frame["params"], "name")), "");
+            if frame["params"]["workspaceId"].is_string() && !wire.manifest.is_null() {
+                wire.leave_traces(&frame["params"]);
+            }
             Flow::Pass
         });
         shim.on_answer("create", |_, request, wire| {
-            let _ = fs::remove_file(wire.storage().join("homes").join(text(&request.params, "name")));
+            wire.remove_traces(&request.params);
             Flow::Pass
         });
     }),
@@ -110,6 +114,13 @@ pub(super) const TABLE: &[Defect] = &[
 
 fn is_working(wire: &Wire) -> bool {
     wire.running.values().any(super::wire::Request::is_change)
+}
+
+/// Leaves what a `create` would that is not rolled back.
+fn leave_traces(wire: &Wire) {
+    for request in wire.running.values().filter(|request| request.method == "create") {
+        wire.leave_traces(&request.params);
+    }
 }
 
 /// Gives each running instance a process beside it, which outlives the driver.

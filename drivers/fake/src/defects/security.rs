@@ -69,25 +69,24 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("lets-secrets-in", "SEC-06", |shim| {
-        // As a variable inside, for the plans of the session that started the instance.
-        let held = super::wire::shared::<Vec<String>>();
-        let inside = held.clone();
+        // As a variable inside.
         shim.on_result("create", |instance, request, wire| {
             let secrets = request.params["secrets"].as_array().into_iter().flatten();
             let names: Vec<_> = secrets.map(|secret| secret["name"].clone()).collect();
             wire.remember(&format!("secrets-{}", text(instance, "id")), &json!(names));
         });
-        shim.on_params("start", move |params, wire| {
-            let names = wire.recall(&format!("secrets-{}", text(params, "id"))).unwrap_or_default();
-            for name in names.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                if let Some(value) = params["secretValues"][name].as_str() {
-                    held.borrow_mut().push(format!("SECRET_VALUE={value}"));
-                }
+        shim.on_params("start", |params, wire| {
+            let id = text(params, "id");
+            let names = wire.recall(&format!("secrets-{id}")).unwrap_or_default();
+            let name = names.as_array().and_then(|names| names.first()).and_then(Value::as_str);
+            if let Some(value) = name.and_then(|name| params["secretValues"].get(name)) {
+                wire.remember(&format!("value-{id}"), value);
             }
         });
-        shim.prefix(move |_, _| {
-            let inside = inside.borrow();
-            inside.last().map(|value| vec!["/usr/bin/env".into(), value.clone()]).unwrap_or_default()
+        shim.prefix(|params, wire| {
+            let value = wire.recall(&format!("value-{}", text(params, "id")));
+            let variable = value.and_then(|value| Some(format!("SECRET_VALUE={}", value.as_str()?)));
+            variable.map(|variable| vec!["/usr/bin/env".into(), variable]).unwrap_or_default()
         });
     }),
     defect("lets-everyone-read-its-storage", "SEC-07 LIFE-17", |shim| {
@@ -193,6 +192,6 @@ fn own_variables() -> impl Iterator<Item = (String, String)> {
     let all = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(move |(name, _)| {
-        !known.contains(&name.as_str()) && !name.starts_with("KDN_") && !name.starts_with("LC_")
+        !known.contains(&name.as_str()) && !name.starts_with("KDN_FAKE_") && !name.starts_with("LC_")
     })
 }

@@ -27,7 +27,7 @@ pub(super) const TABLE: &[Defect] = &[
         shim.on_plan(|plan, _, _| set(plan, "program", "/nowhere/bin/exec"));
     }),
     defect("names-programs-that-are-no-programs", "TERM-02", |shim| {
-        shim.on_plan(|plan, _, _| set(plan, "program", "/etc/hostname"));
+        shim.on_plan(|plan, _, _| set(plan, "program", "/etc/passwd"));
     }),
     defect("plans-for-stopped-instances", "TERM-03", |shim| {
         shim.on_answer("terminal", |frame, _, _| {
@@ -102,7 +102,17 @@ pub(super) const TABLE: &[Defect] = &[
         shim.inside("[ -t 0 ] && stty rows 25 cols 81; exec \"$@\"");
     }),
     defect("keeps-the-first-size", "TERM-13", |shim| {
-        shim.inside("[ -t 0 ] && trap '' WINCH; exec \"$@\"");
+        // In a terminal of its own, which nobody tells of a change.
+        shim.on_params("terminal", |params, _| {
+            let words = words(params);
+            if params["tty"] == json!(true) && words.iter().any(|word| word.contains("stty size")) {
+                let script = "size=$(stty size); \
+                              exec script -qefc \"stty rows ${size% *} cols ${size#* }; $1\" /dev/null </dev/null";
+                let quoted = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''")));
+                let command = format!("exec {}", quoted.collect::<Vec<_>>().join(" "));
+                set(params, "command", json!(["/bin/sh", "-c", script, "sh", command]));
+            }
+        });
     }),
     defect("swallows-ctrl-c", "TERM-14", |shim| {
         shim.inside("[ -t 0 ] && stty intr undef; exec \"$@\"");
@@ -151,7 +161,7 @@ while [ "$left" -gt 0 ]; do set -- "$@" "$1"; shift; left=$((left - 1)); done
 set -- "$@" /usr/bin/env
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
     case $name in
-        HOME|PATH|PWD|OLDPWD|SHLVL|_|TERM|COLORTERM|NO_COLOR|LANG|LC_*|TZ|KDN_*) ;;
+        HOME|PATH|PWD|OLDPWD|SHLVL|_|TERM|COLORTERM|NO_COLOR|LANG|LC_*|TZ|KDN_FAKE_*|KDN_RUNTIME_*) ;;
         *) eval "set -- \"\$@\" \"$name=\$$name\"" ;;
     esac
     :

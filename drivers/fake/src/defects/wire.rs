@@ -224,6 +224,20 @@ impl Wire {
         serde_json::from_slice(&fs::read(self.memory().join(name)).ok()?).ok()
     }
 
+    /// Leaves a file of a workspace in the storage folder that belongs to no instance.
+    pub(super) fn leave_traces(&self, workspace: &Value) {
+        put(&self.trace(workspace), workspace.to_string());
+    }
+
+    pub(super) fn remove_traces(&self, workspace: &Value) {
+        let _ = fs::remove_file(self.trace(workspace));
+    }
+
+    fn trace(&self, workspace: &Value) -> PathBuf {
+        let name = workspace["name"].as_str().filter(|name| !name.contains('/')).unwrap_or("unnamed");
+        self.storage().join("unfinished").join(name)
+    }
+
     /// Whether the backend can be used: a world without a shell has none.
     pub(super) fn has_backend() -> bool {
         let path = super::variable("PATH").unwrap_or_default();

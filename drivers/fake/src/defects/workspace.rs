@@ -230,9 +230,9 @@ pub(super) const TABLE: &[Defect] = &[
         shim.on_result("create", |instance, _, _| set(instance, "state", "running"));
     }),
     defect("leaves-files-of-a-failed-create", "CREATE-02", |shim| {
-        shim.on_error("create", |error, _, wire| {
+        shim.on_error("create", |error, request, wire| {
             if !matches!(kind(error), "cancelled" | "unsupported" | "not_initialized") {
-                put(&wire.storage().join("homes/unfinished/.profile"), "");
+                wire.leave_traces(&request.params);
             }
         });
     }),
