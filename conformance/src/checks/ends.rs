@@ -81,13 +81,6 @@ pub(super) const CHECKS: &[Check] = &[
         &["REMOVE-04"],
         sources_untouched,
     ),
-    Check::new(
-        "lifecycle/mounts-untouched",
-        "a whole life changes nothing in what is mounted",
-        &["REMOVE-04"],
-        mounts_untouched,
-    )
-    .needs(&[Need::Capability("bindMounts")]),
 ];
 
 fn failed_start(cx: &mut Cx) -> Result<(), Stop> {
@@ -268,15 +261,4 @@ fn untouched(cx: &Cx, folder: &str, workspace: &Value) -> Result<(), Stop> {
 
 fn sources_untouched(cx: &mut Cx) -> Result<(), Stop> {
     untouched(cx, "sources", &cx.workspace())
-}
-
-fn mounts_untouched(cx: &mut Cx) -> Result<(), Stop> {
-    let mut workspace = cx.workspace();
-    fs::create_dir(cx.dir().join("mounted"))?;
-    let target = match &cx.manifest()?.workspace_home {
-        Some(home) => format!("{home}/mounted"),
-        None => cx.dir().join("target").display().to_string(),
-    };
-    workspace["mounts"] = json!([{"host": cx.dir().join("mounted"), "target": target}]);
-    untouched(cx, "mounted", &workspace)
 }
