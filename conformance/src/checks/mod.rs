@@ -6,7 +6,9 @@ mod concurrency;
 mod core;
 mod crash;
 mod ends;
+mod failed;
 mod files;
+mod home;
 mod idempotency;
 mod instances;
 mod life;
@@ -26,14 +28,16 @@ use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 19] = [
+    let files: [&'static [Check]; 21] = [
         core::CHECKS,
         life::CHECKS,
         refused::CHECKS,
+        failed::CHECKS,
         ends::CHECKS,
         list::CHECKS,
         idempotency::CHECKS,
         workspace::CHECKS,
+        home::CHECKS,
         steps::CHECKS,
         terminal::CHECKS,
         cancellation::CHECKS,
