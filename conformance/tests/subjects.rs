@@ -28,13 +28,16 @@ const SUBJECTS: [&str; 7] = ["fake", "sandbox", "minimal", "python", "typescript
 /// The executable of a driver, under the name that it has to have; `None` if a tool for it is missing.
 fn driver(name: &str, folder: &Path) -> Option<PathBuf> {
     let built = Path::new(SUITE).parent().expect("a folder");
-    let starter = |path: &str| Path::new(CRATE).join("../drivers/starters").join(path).canonicalize().expect(path);
+    let starter =
+        |path: &str| Path::new(CRATE).join("../drivers/starters").join(path).canonicalize().expect(path);
     let link = folder.join(format!("kdn-runtime-{name}"));
     match name {
         "fake" | "sandbox" => return Some(built.join(format!("kdn-runtime-{name}"))),
         "minimal" => symlink(built.join("examples/minimal"), &link).expect("a link"),
         "python" => symlink(starter("python/driver.py"), &link).ok().filter(|()| is_there("python3"))?,
-        "typescript" => symlink(starter("typescript/driver.cjs"), &link).ok().filter(|()| is_there("node"))?,
+        "typescript" => {
+            symlink(starter("typescript/driver.cjs"), &link).ok().filter(|()| is_there("node"))?
+        }
         "sh" => symlink(starter("sh/driver.sh"), &link).ok().filter(|()| is_there("jq"))?,
         "go" if is_there("go") => {
             let mut go = Command::new("go");
@@ -88,7 +91,8 @@ fn run(name: &str) -> Option<Ran> {
     let mut ran = Ran::new();
     let mut wrong = Vec::new();
     for verdict in &report.verdicts {
-        *ran.entry(verdict.check.profile()).or_default() += usize::from(!matches!(verdict.outcome, Outcome::Skipped(_)));
+        *ran.entry(verdict.check.profile()).or_default() +=
+            usize::from(!matches!(verdict.outcome, Outcome::Skipped(_)));
         if let Outcome::Failed(why) | Outcome::Broken(why) = &verdict.outcome {
             wrong.push(format!("{}: {why}\n{}", verdict.check.id, verdict.transcript.join("\n")));
         }
@@ -153,7 +157,11 @@ fn every_profile_is_in_the_table() {
 
 fn rendered() -> String {
     let all: Vec<Ran> = SUBJECTS.iter().map(|name| run(name).unwrap_or_default()).collect();
-    let mut table = format!("| profile | checks | {} |\n| --- | ---: |{}\n", SUBJECTS.join(" | "), " ---: |".repeat(SUBJECTS.len()));
+    let mut table = format!(
+        "| profile | checks | {} |\n| --- | ---: |{}\n",
+        SUBJECTS.join(" | "),
+        " ---: |".repeat(SUBJECTS.len())
+    );
     for profile in Profile::ALL {
         let checks = checks().filter(|check| check.profile() == profile).count();
         let cells = all.iter().map(|ran| match ran.get(&profile).copied().unwrap_or_default() {
