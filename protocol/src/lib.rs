@@ -2,7 +2,7 @@
 //!
 //! The normative text is `SPEC.md`. Without features this crate holds only the types of the messages; feature
 //! `driver` adds what a driver needs ([`driver::Driver`], [`driver::serve`]), feature `host` what starts and
-//! calls one ([`host::Session`]).
+//! calls one ([`host::Session`]), feature `text` the specification and the schemas as text.
 #![deny(missing_docs)]
 
 mod agent;
@@ -22,6 +22,8 @@ mod state;
 mod status;
 mod step;
 mod terminal;
+#[cfg(feature = "text")]
+pub mod text;
 mod validate;
 mod version;
 mod workspace;

@@ -5,45 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use kdn_protocol::{
     CancelParams, Error, ErrorKind, Log, Step,
     method::{self, Method},
+    text::{SPEC, Sentence, is_id, prose, sentences},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-const SPEC: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md"));
 const TERMS: &str = "## 1. Purpose and terms";
-
-struct Sentence<'a> {
-    id: &'a str,
-    tag: &'a str,
-    text: &'a str,
-}
-
-impl<'a> Sentence<'a> {
-    /// Reads a list item like `- **LIFE-07** (driver) A driver MUST ...`.
-    fn read(line: &'a str) -> Option<Self> {
-        let (id, rest) = line.strip_prefix("- **")?.split_once("** (")?;
-        let (tag, text) = rest.split_once(") ")?;
-        is_id(id).then_some(Self { id, tag, text })
-    }
-}
-
-fn is_id(text: &str) -> bool {
-    text.split_once('-').is_some_and(|(topic, number)| {
-        topic.len() >= 3
-            && topic.bytes().all(|b| b.is_ascii_uppercase())
-            && number.len() >= 2
-            && number.bytes().all(|b| b.is_ascii_digit())
-    })
-}
-
-/// The lines outside code.
-fn prose() -> impl Iterator<Item = &'static str> {
-    SPEC.split("\n```").step_by(2).flat_map(str::lines)
-}
-
-fn sentences() -> impl Iterator<Item = Sentence<'static>> {
-    prose().filter_map(Sentence::read)
-}
 
 fn examples() -> impl Iterator<Item = Value> {
     SPEC.split("\n```").skip(1).step_by(2).map(|block| {

@@ -1,0 +1,10 @@
+//! The suite's own end of the wire: raw lines, so that it can say wrong, torn and oversized things.
+
+mod driver;
+mod message;
+mod pipes;
+mod transcript;
+
+pub(crate) use driver::{Driver, Launch};
+pub(crate) use message::{Event, Fault, Reply, kind_of};
+pub(crate) use transcript::Transcript;

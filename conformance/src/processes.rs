@@ -1,0 +1,74 @@
+//! The processes of the machine, as far as the suite can see them.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+/// A process that bears a mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) id: u32,
+    /// Its arguments, joined by blanks.
+    pub(crate) command: String,
+}
+
+impl Process {
+    pub(crate) fn kill(&self) {
+        #[cfg(unix)]
+        if let Some(pid) = rustix::process::Pid::from_raw(self.id.cast_signed()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// The processes with this text among their arguments or in their environment, zombies and the suite itself left
+/// out. Empty where the system does not tell.
+pub(crate) fn marked(mark: &str) -> Vec<Process> {
+    all(&["cmdline", "environ"], mark)
+}
+
+/// The processes with this text among their arguments.
+pub(crate) fn with_argument(text: &str) -> Vec<Process> {
+    all(&["cmdline"], text)
+}
+
+/// Waits until no process bears the mark; returns those that still do.
+pub(crate) fn wait_until_gone(mark: &str, within: Duration) -> Vec<Process> {
+    wait(within, || marked(mark))
+}
+
+/// Waits until a list is empty, and returns it.
+pub(crate) fn wait<T>(within: Duration, list: impl Fn() -> Vec<T>) -> Vec<T> {
+    let started = Instant::now();
+    loop {
+        let left = list();
+        if left.is_empty() || started.elapsed() > within {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn all(places: &[&str], text: &str) -> Vec<Process> {
+    let ids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| *id != std::process::id())
+        .filter(|id| places.iter().any(|place| contains(&read(*id, place), text)))
+        .filter_map(|id| {
+            let arguments = read(id, "cmdline");
+            let arguments = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+            let command = arguments.collect::<Vec<_>>().join(" ").trim_end().to_owned();
+            (!command.is_empty()).then_some(Process { id, command })
+        })
+        .collect()
+}
+
+fn read(id: u32, place: &str) -> Vec<u8> {
+    fs::read(format!("/proc/{id}/{place}")).unwrap_or_default()
+}
+
+fn contains(haystack: &[u8], needle: &str) -> bool {
+    let needle = needle.as_bytes();
+    haystack.len() >= needle.len() && haystack.windows(needle.len()).any(|window| window == needle)
+}
