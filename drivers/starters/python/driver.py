@@ -204,9 +204,9 @@ def enter(storage, id, *command):
         env.update((variable["name"], variable["value"]) for variable in record.get("environment", []))
         os.chdir(record["sourcePath"])
         os.execvpe(command[0], command, {**env, "HOME": f"{folder(id)}/home", "KDN_INSTANCE": id})
-    except (OSError, Fault) as error:
+    except (OSError, ValueError, Fault) as error:
         print(f"{command[0]}: {error}", file=sys.stderr)
-        return 127 if isinstance(error, FileNotFoundError) else 126  # [TERM-09]
+        return 127 if isinstance(error, (FileNotFoundError, ValueError)) else 126  # [TERM-09]
 
 # 5. The wire.
 def send(**message):
