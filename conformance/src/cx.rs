@@ -17,15 +17,13 @@ use crate::{
     check::Check,
     client::{Driver, Launch, Transcript},
     fixture::Fixture,
-    plan::{self, Output, Session},
+    plan::{self, Output, Running, Session},
     processes,
     schema::Schemas,
     stop::Stop,
     watch::{Findings, Watch},
 };
 
-/// How much longer a change may take than another request.
-const CHANGE: u32 = 60;
 /// How long what is being killed may take to be gone.
 const GONE: Duration = Duration::from_secs(2);
 /// A variable of the user that is no business of a workspace.
@@ -42,6 +40,8 @@ pub(crate) struct Suite {
     pub(crate) manifest: Option<Manifest>,
     /// How long to wait for the answer to a request that is no change.
     pub(crate) patience: Duration,
+    /// How long to wait for the answer to a change.
+    pub(crate) change_patience: Duration,
     pub(crate) seed: u64,
     /// The variables of the suite's own environment that drivers get.
     pub(crate) env: BTreeMap<String, String>,
@@ -129,7 +129,7 @@ impl Cx {
             program: self.suite.program.clone(),
             env,
             patience: self.suite.patience,
-            long_patience: self.suite.patience * CHANGE,
+            long_patience: self.suite.change_patience,
             transcript: self.transcript.clone(),
             watch: self.watch.clone(),
             interrupted: Arc::clone(&self.suite.interrupted),
@@ -228,6 +228,23 @@ impl Cx {
     pub(crate) fn terminal(&self, id: &str, command: &[&str]) -> Result<Session, Stop> {
         let plan = self.plan(id, command, true)?;
         Session::start(&self.launch(), &plan)
+    }
+
+    /// Puts the probe into the sources, as `kdn-probe`.
+    pub(crate) fn place_probe(&self) -> Result<(), Stop> {
+        let to = self.sources().join("kdn-probe");
+        // A link would do where it is possible, but the probe may lie in a folder that the instance can't reach.
+        fs::copy(&self.suite.probe, &to)?;
+        #[cfg(unix)]
+        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(())
+    }
+
+    /// Starts a probe in a running instance, in the background of the check.
+    pub(crate) fn probe(&self, id: &str, args: &[&str]) -> Result<Running, Stop> {
+        let command: Vec<&str> = ["./kdn-probe", "probe"].into_iter().chain(args.iter().copied()).collect();
+        let plan = self.plan(id, &command, false)?;
+        Running::start(&self.launch(), &plan, b"")
     }
 
     // The end

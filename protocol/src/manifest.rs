@@ -198,3 +198,16 @@ impl LimitsCapability {
         Self { memory, cpus, pids }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SPEC: CAP-06
+    #[test]
+    fn what_a_driver_can_do_beyond_this_version_is_ignored() {
+        let declared = r#"{"terminal": {"x-acme/colours": 256}, "x-acme/snapshot": [1], "teleport": true}"#;
+        let terminal = Capabilities { terminal: Supported::YES, ..Capabilities::default() };
+        assert_eq!(serde_json::from_str::<Capabilities>(declared).unwrap(), terminal);
+    }
+}

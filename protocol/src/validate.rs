@@ -244,7 +244,7 @@ fn absolute(field: &str, path: &Path) -> Result<(), Error> {
         ));
     }
     let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
-    if !path.is_absolute() || climbs {
+    if !path.is_absolute() || climbs || path.to_str().is_some_and(|path| path.contains('\0')) {
         let message = format!("{:?} is not an absolute path without \"..\"", path.display().to_string());
         return Err(Error::invalid_workspace(field, message));
     }
@@ -255,8 +255,10 @@ fn absolute(field: &str, path: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::{
-        Agent, EnvVar, FileEntry, LimitsCapability, Mount, Network, NetworkPolicyCapability, Port, Supported,
+        Agent, EnvVar, FileEntry, LimitsCapability, Mount, Network, NetworkPolicyCapability, Port,
+        SecretSpec, Supported,
     };
+    use serde_json::json;
 
     fn workspace(change: impl FnOnce(&mut Workspace)) -> Workspace {
         let agent = Agent::new("shell", vec!["bash".into()]);
@@ -269,6 +271,7 @@ mod tests {
         workspace(change).validate().unwrap_err().data.field_path.unwrap()
     }
 
+    // SPEC: WORK-14
     #[test]
     fn the_wrong_field_is_named() {
         assert_eq!(workspace(|_| ()).validate(), Ok(()));
@@ -282,8 +285,26 @@ mod tests {
         assert_eq!(wrong_field(|w| w.ports = vec![Port::new(80), Port::new(80)]), "ports[1].target");
         assert_eq!(wrong_field(|w| w.files = vec![FileEntry::content("../x", "")]), "files[0].path");
         assert_eq!(wrong_field(|w| w.limits.cpus = Some(f64::NAN)), "limits.cpus");
+        assert_eq!(wrong_field(|w| w.mounts = vec![Mount::new("/x\0", "/x", false)]), "mounts[0].host");
     }
 
+    // SPEC: WORK-13
+    #[test]
+    fn a_variable_is_there_once_in_all() {
+        let secret = |names: &[&str]| {
+            let secret = json!({"name": "s", "header": "x", "envNames": names});
+            serde_json::from_value::<SecretSpec>(secret).unwrap()
+        };
+        let two = wrong_field(|w| w.secrets = vec![secret(&["A", "B", "A"])]);
+        assert_eq!(two, "secrets[0].envNames[2]");
+        let both = wrong_field(|w| {
+            w.environment = vec![EnvVar::value("A", "")];
+            w.secrets = vec![secret(&["A"])];
+        });
+        assert_eq!(both, "secrets[0].envNames[0]");
+    }
+
+    // SPEC: FLAG-07
     #[test]
     fn options_are_those_of_the_flags() {
         let mut flags = vec![Flag::new("app-image", "The image")];
@@ -304,6 +325,7 @@ mod tests {
         assert_eq!(gone.check_host_paths().unwrap_err().data.field_path.unwrap(), "mounts[0].host");
     }
 
+    // SPEC: CAP-02
     #[test]
     fn what_a_driver_does_not_declare_is_refused() {
         let mut all = Capabilities::default();

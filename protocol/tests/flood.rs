@@ -19,6 +19,7 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+// SPEC: STEP-15
 #[tokio::test]
 async fn a_hundred_thousand_steps_are_neither_lost_nor_kept() {
     let mut launch = Launch::new("bad", support::example("bad-driver"), HostInfo::this_process("test", "0"));

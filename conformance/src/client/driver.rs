@@ -1,7 +1,7 @@
 //! A driver process under test, and what a check does with it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -30,6 +30,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// The longest that a driver may take to exit, by the protocol.
 pub(crate) const EXIT: Duration = Duration::from_secs(5);
 
+/// How much of stdout is kept as it came, in bytes.
+const HEARD: usize = 1024 * 1024;
+
 /// How to start the driver under test.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -54,8 +57,12 @@ pub(crate) struct Driver {
     stdout: mpsc::Receiver<Output>,
     stderr: Collected,
     next_id: u64,
+    /// The ids of the requests that are changes.
+    changes: HashSet<u64>,
     /// Messages that came and nobody has asked for, the oldest first.
     inbox: VecDeque<Value>,
+    /// All of stdout, as far as it is not very much.
+    heard: Vec<u8>,
     /// Lines that are no messages.
     strays: Vec<String>,
     ended: bool,
@@ -83,7 +90,9 @@ impl Driver {
             stdout: pipes::read_lines(stdout),
             stderr: Collected::from(stderr),
             next_id: 0,
+            changes: HashSet::new(),
             inbox: VecDeque::new(),
+            heard: Vec::new(),
             strays: Vec::new(),
             ended: false,
             status: None,
@@ -120,6 +129,9 @@ impl Driver {
     /// Sends a request and does not wait; returns its id.
     pub(crate) fn request(&mut self, method: &str, params: &Value) -> u64 {
         let id = self.new_id();
+        if matches!(method, "create" | "start" | "stop" | "remove") {
+            self.changes.insert(id);
+        }
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
         id
     }
@@ -148,6 +160,15 @@ impl Driver {
         self.receive(within)
     }
 
+    /// Reads for some time, and keeps what comes.
+    pub(crate) fn listen(&mut self, time: Duration) -> Result<(), Stop> {
+        let deadline = Instant::now() + time;
+        while let Some(message) = self.receive(deadline.saturating_duration_since(Instant::now()))? {
+            self.inbox.push_back(message);
+        }
+        Ok(())
+    }
+
     fn receive(&mut self, within: Duration) -> Result<Option<Value>, Stop> {
         let deadline = Instant::now() + within;
         while !self.ended {
@@ -155,6 +176,9 @@ impl Driver {
             match self.stdout.recv_timeout(left.min(TICK)) {
                 Ok(Output::Line(line)) => {
                     self.launch.transcript.add("<-", &line);
+                    if self.heard.len() < HEARD {
+                        self.heard.extend_from_slice(&line);
+                    }
                     match self.launch.watch.received(&line) {
                         Some(message) => return Ok(Some(message)),
                         None => self.strays.push(String::from_utf8_lossy(&line).into_owned()),
@@ -205,10 +229,10 @@ impl Driver {
         }
     }
 
-    /// Waits for the answer to a request.
+    /// Waits for the answer to a request, as long as its method may take.
     pub(crate) fn answer(&mut self, id: u64) -> Result<Reply, Stop> {
-        let within = self.launch.long_patience;
-        self.answer_within(id, within)
+        let Launch { patience, long_patience, .. } = self.launch;
+        self.answer_within(id, if self.changes.contains(&id) { long_patience } else { patience })
     }
 
     pub(crate) fn answer_within(&mut self, id: u64, within: Duration) -> Result<Reply, Stop> {
@@ -222,9 +246,7 @@ impl Driver {
     /// Calls a method and waits for the answer.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Reply, Stop> {
         let id = self.request(method, params);
-        let is_change = matches!(method, "create" | "start" | "stop" | "remove");
-        let within = if is_change { self.launch.long_patience } else { self.launch.patience };
-        self.answer_within(id, within)
+        self.answer(id)
     }
 
     /// Calls a method that has to succeed, with params that are right.
@@ -302,6 +324,11 @@ impl Driver {
     /// The messages that came and nobody has asked for; they are taken out.
     pub(crate) fn unasked(&mut self) -> Vec<Value> {
         self.inbox.drain(..).collect()
+    }
+
+    /// All that came on stdout.
+    pub(crate) fn heard(&self) -> &[u8] {
+        &self.heard
     }
 
     /// Lines on stdout that were no messages.

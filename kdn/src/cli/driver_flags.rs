@@ -7,7 +7,7 @@ use kdn_protocol::Flag;
 
 use crate::{
     commands::{Context, args::DriverOptions},
-    output::text,
+    output::{stream, text},
 };
 
 const INIT: &str = "init";
@@ -38,7 +38,10 @@ pub(super) async fn extend(
     let runtime = value_of(&words, &["--runtime", "-r"]).or(context.env.default_runtime.clone())?;
     let manager = context.manager();
     let driver = manager.catalog.find(&runtime).ok()?;
-    let described = manager.catalog.describe(&manager.host, &driver).await.ok()?;
+    let described = manager.catalog.describe(&manager.host, &driver).await;
+    let told =
+        |error| stream::note(&format!("Warning: the options of runtime {runtime:?} are not known: {error}"));
+    let described = described.map_err(told).ok()?;
     let mut built = command.clone();
     built.build();
     let own = built.find_subcommand(INIT)?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use kdn_protocol::{
     Empty, Readiness,
     host::{Session, ignore_events},
-    method::{GetStatus, ListAgents},
+    method::{Flags, GetStatus, ListAgents},
 };
 
 use super::{Context, IdResult, Report, WorkspaceResult, args::DriverOptions, request::Request};
@@ -86,7 +86,12 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
         stream::stdout(&json::pretty(&request?.config))?;
         return Ok(0);
     }
-    let new = match request.and_then(|request| request.into_new(context, options, manifest, &manager.notes)) {
+    let new = request.and_then(|request| request.into_new(context, options, manifest, &manager.notes));
+    let new = match new {
+        Ok(new) => check_options(&session, new).await,
+        Err(error) => Err(error),
+    };
+    let new = match new {
         Ok(new) => New { start: args.start || context.env.init_auto_start, ..new },
         Err(error) => {
             session.close().await;
@@ -157,6 +162,18 @@ async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
         }
     }
     Ok(session)
+}
+
+/// Refuses a workspace that lacks an option that its driver requires.
+async fn check_options(session: &Session, new: New) -> Result<New, CommandError> {
+    let doing = "failed to create runtime instance";
+    let answer = session.call::<Flags>(&Empty {}, &mut ignore_events).await;
+    let flags = answer.map_err(|error| CommandError::from(error).context(doing))?.flags;
+    new.workspace.check_options(&flags).map(|()| new).map_err(|error| {
+        let driver = &session.manifest().r#type;
+        CommandError::new(format!("{doing}: runtime {driver:?}: {error}"))
+            .with_hint(format!("'kdn init --runtime {driver} --help' shows its options"))
+    })
 }
 
 async fn known_agents(session: &Session) -> Vec<String> {

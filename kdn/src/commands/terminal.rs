@@ -7,14 +7,11 @@ use crate::{
     commands::args::{LogArgs, NameArg, ProgressArgs},
     output::CommandError,
     process,
+    workspaces::{NOT_EXECUTABLE, NOT_FOUND},
 };
 
 /// kdn itself failed.
 const FAILED: u8 = 125;
-/// What leads into the workspace can't be executed.
-const NOT_EXECUTABLE: u8 = 126;
-/// What leads into the workspace is not there.
-const NOT_FOUND: u8 = 127;
 
 /// Open a terminal in a workspace
 ///

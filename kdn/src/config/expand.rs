@@ -280,6 +280,7 @@ mod tests {
         ));
     }
 
+    // SPEC: WORK-14, WORK-16
     #[test]
     fn network_policies() {
         let policy =
@@ -294,6 +295,7 @@ mod tests {
         assert_eq!(policy(json!({"hosts": ["a", url]})), Err(ExpandError::Host(url.into())));
     }
 
+    // SPEC: WORK-14
     #[test]
     fn a_full_configuration_makes_a_workspace_that_drivers_accept() {
         let Expanded { environment, mounts, ports, network, limits } =

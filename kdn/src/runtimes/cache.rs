@@ -84,3 +84,46 @@ impl Stamp {
         Some(Self { size: data.len(), modified: u64::try_from(modified.as_nanos()).ok()?, device, inode })
     }
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, time::SystemTime};
+
+    use kdn_protocol::Manifest;
+
+    use super::*;
+
+    // SPEC: DISC-14
+    #[test]
+    fn what_a_file_said_is_forgotten_when_it_changes() {
+        let storage = tempfile::tempdir().unwrap();
+        let cache = Cache::new(storage.path());
+        let path = storage.path().join("kdn-runtime-x");
+        let other = storage.path().join("kdn-runtime-y");
+        let described = Described { manifest: Manifest::new("x", "X", "1"), flags: Vec::new() };
+        let write = |path: &Path, content: &str| {
+            files::write_atomic(path, content.as_bytes(), 0o755).unwrap();
+            File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        let known = || cache.get(&path).is_some();
+        let learn = || {
+            write(&path, "one");
+            cache.put(&path, &described);
+            assert!(known());
+        };
+        learn();
+        assert_eq!(cache.get(&other), None, "another path");
+        write(&other, "one");
+        fs::rename(&other, &path).unwrap();
+        assert!(!known(), "another inode");
+        learn();
+        File::open(&path).unwrap().set_modified(SystemTime::now()).unwrap();
+        assert!(!known(), "another time");
+        learn();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(1).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(!known(), "another size");
+    }
+}

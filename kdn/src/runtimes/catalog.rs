@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use kdn_protocol::{ErrorKind, Flag, Manifest, host::HostError};
+use kdn_protocol::{Flag, Manifest, host::HostError};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::{Driver, Host, Rejected, Search, cache::Cache};
-use crate::output::{Advice, CommandError, INTERRUPTED};
+use crate::output::CommandError;
 
 /// What a driver says of itself without a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,33 +96,13 @@ impl Catalog {
     }
 }
 
-impl Advice for HostError {
-    fn hints(&self) -> Vec<String> {
-        let mut hints = HostError::hints(self).to_vec();
-        if let Some(command) = self.refusal().and_then(|error| error.data.command.as_ref()) {
-            let how =
-                command.exit_code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
-            let tail = command.stderr_tail.trim_end();
-            hints.insert(0, format!("The command {} failed ({how}): {tail}", command.argv.join(" ")));
-        }
-        hints
-    }
-
-    fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Interrupted { .. }) { INTERRUPTED } else { 1 }
-    }
-
-    fn is_temporary(&self) -> bool {
-        self.refusal().is_some_and(|error| error.kind() == ErrorKind::Busy)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::env::Env;
     use kdn_protocol::Supported;
 
+    // SPEC: DISC-16
     #[test]
     fn a_session_corrects_what_is_known_of_a_driver_but_not_what_it_can_do_at_most() {
         let storage = tempfile::tempdir().unwrap();

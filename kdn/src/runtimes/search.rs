@@ -202,6 +202,7 @@ mod tests {
         Search::new(&env, Path::new("/nowhere"), None)
     }
 
+    // SPEC: DISC-02, DISC-09
     #[test]
     fn the_first_folder_wins_and_the_others_are_told() {
         let root = tempfile::tempdir().unwrap();
@@ -219,6 +220,7 @@ mod tests {
         assert_eq!(search.find("../one/kdn-runtime-a").0, None);
     }
 
+    // SPEC: DISC-05, DISC-06, DISC-07
     #[test]
     fn what_everyone_may_write_is_refused_unless_it_was_named() {
         let root = tempfile::tempdir().unwrap();
@@ -239,5 +241,71 @@ mod tests {
                 ("e", Why::WritableByEveryone(open)),
             ]
         );
+    }
+
+    // SPEC: DISC-01
+    #[test]
+    fn names_of_drivers() {
+        let longest = format!("kdn-runtime-{}", "a".repeat(63));
+        for name in ["kdn-runtime-a", "kdn-runtime-k8s", "kdn-runtime-a--", &longest] {
+            assert!(type_of(name).is_some(), "{name}");
+        }
+        let too_long = format!("{longest}a");
+        let others = [
+            "kdn-runtime-",
+            "kdn-runtime-A",
+            "kdn-runtime-1a",
+            "kdn-runtime--a",
+            "kdn-runtime-a_b",
+            "kdn-runtime-\u{e9}",
+        ];
+        for name in others.iter().chain(&["kdn-runtime-a.sh", "xkdn-runtime-a", "kdn-runtime", &too_long]) {
+            assert_eq!(type_of(name), None, "{name}");
+        }
+    }
+
+    // SPEC: DISC-02, DISC-03, DISC-04, DISC-08
+    #[test]
+    fn the_folders_come_in_their_order() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let make = |name| folder(&root, name, &[("a", 0o755)]);
+        let [named, path, own] = ["named", "path", "bin"].map(make);
+        for name in ["storage", "libexec"] {
+            folder(&root, name, &[]);
+        }
+        let [drivers, libexec] = ["storage/drivers", "libexec/kdn"].map(make);
+        let refused = folder(&root, "refused", &[("a", 0o644)]);
+        folder(&own, "sub", &[]);
+        std::os::unix::fs::symlink(&path, root.join("link")).unwrap();
+        let kdn = own.join("kdn-runtime-a");
+        let list = |folders: &[&Path]| Some(std::env::join_paths(folders).unwrap());
+        let env = Env {
+            driver_path: list(&[Path::new(""), &refused, &named]),
+            path: list(&[Path::new("named"), &root.join("link"), &path, &own.join("sub/..")]),
+            ..Env::default()
+        };
+        let (found, rejected) = Search::new(&env, &root.join("storage"), Some(&kdn)).find("a");
+        assert_eq!(found.unwrap().path, named.join("kdn-runtime-a"), "behind the refused one");
+        let others: Vec<_> = rejected.iter().map(|rejected| rejected.path.parent().unwrap()).collect();
+        assert_eq!(others, [&refused, &drivers, &own, &libexec, &path]);
+    }
+
+    // SPEC: DISC-06
+    #[test]
+    fn a_link_is_as_open_as_all_that_it_leads_through() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let target = folder(&root, "target", &[("a", 0o755)]);
+        let links = folder(&root, "links", &[]);
+        let (file, link) = (target.join("kdn-runtime-a"), links.join("kdn-runtime-a"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(refusal(&link, false), None);
+        for open in [&links, &target, &file] {
+            fs::set_permissions(open, fs::Permissions::from_mode(0o1777)).unwrap();
+            assert_eq!(refusal(&link, false), Some(Why::WritableByEveryone(open.clone())));
+            assert_eq!(refusal(&link, true), None);
+            fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kdn_protocol::{
-    ErrorKind, State, Workspace,
+    Capabilities, State, Workspace,
     host::{HostError, Observer, Session},
     method::Create,
 };
@@ -12,11 +12,13 @@ use serde_json::Map;
 
 use super::{
     Manager, Paths, Pending, Record, Runtime,
-    manager::{checked, failed},
+    manager::{checked, failed, unfit},
     name,
     recover::remove_instances,
 };
-use crate::output::CommandError;
+use crate::{output::CommandError, runtimes::at_fault};
+
+const CREATE: &str = "failed to create runtime instance";
 
 /// A workspace to be made.
 #[derive(Debug)]
@@ -90,8 +92,11 @@ impl Manager {
         let instance = if self.host.interrupts.count() > 0 {
             // The cancellation came too late; the user still does not want it.
             Err(CommandError::interrupted())
-        } else if instance.workspace_id != workspace.workspace_id {
-            Err(CommandError::new(format!("runtime {driver:?} returned an instance of another workspace")))
+        } else if instance.workspace_id != workspace.workspace_id || instance.name != workspace.name {
+            Err(at_fault(
+                &driver,
+                format!("{CREATE}: runtime {driver:?} returned an instance of another workspace"),
+            ))
         } else {
             checked(&driver, instance)
         };
@@ -115,7 +120,7 @@ impl Manager {
     /// A driver that answers with an error has left nothing; of one that did not answer, nothing is known.
     fn failed_create(&self, pending: Pending, error: HostError) -> Failure {
         let answered = error.refusal().is_some();
-        let error = failed(&self.host, "failed to create runtime instance", error);
+        let error = failed(&self.host, CREATE, error);
         if !answered {
             return Failure { error, left: Some(Box::new(pending)) };
         }
@@ -125,17 +130,25 @@ impl Manager {
 
 /// Refuses what the driver would have to refuse.
 fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
-    let needs = workspace.validate().and_then(|()| workspace.check_needs(&session.manifest().capabilities));
-    needs.map_err(|error| {
-        let driver = &session.manifest().r#type;
-        let mut refusal = CommandError::new(format!("runtime {driver:?}: {error}"));
-        if error.kind() == ErrorKind::Unsupported {
-            let field = error.data.field_path.unwrap_or_default();
-            refusal =
-                refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"));
+    let capabilities = &session.manifest().capabilities;
+    let needs = workspace.validate().and_then(|()| workspace.check_needs(capabilities));
+    needs
+        .and_then(|()| check_secrets(workspace, capabilities))
+        .map_err(|error| unfit(CREATE, &session.manifest().r#type, error))
+}
+
+/// kdn has no secrets of its own, so all that a workspace names must be in the runtime's own store.
+fn check_secrets(workspace: &Workspace, capabilities: &Capabilities) -> Result<(), kdn_protocol::Error> {
+    let variables = workspace.environment.iter().enumerate();
+    let mut secrets = variables.filter_map(|(i, variable)| Some((i, variable.secret.as_ref()?)));
+    match secrets.next() {
+        Some((i, secret)) if capabilities.runtime_secrets.is_none() => {
+            let error =
+                kdn_protocol::Error::unsupported(format!("it has no store for the secret {secret:?}"));
+            Err(error.field(format!("environment[{i}].secret")))
         }
-        refusal.context("failed to create runtime instance")
-    })
+        _ => Ok(()),
+    }
 }
 
 /// Removes what was made. Not by the id that the driver gave, which may be that of another workspace.

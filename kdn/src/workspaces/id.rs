@@ -38,6 +38,7 @@ fn is_decimal(id: &str) -> bool {
 mod tests {
     use super::*;
 
+    // SPEC: IDEM-07
     #[test]
     fn ids_are_64_hexadecimal_digits() {
         let id = generate().unwrap();

@@ -1,20 +1,33 @@
 //! Starting, stopping and removing a workspace, each under its lock.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kdn_protocol::{
-    ErrorKind, InfoParams, Instance, Network, RemoveParams, StartParams, State, StopParams,
-    host::{Observer, Session, ignore_events},
+    ErrorKind, InfoParams, Instance, Method, Network, RemoveParams, StartParams, State, StopParams,
+    host::{Deadline, HostError, Observer, Session, ignore_events},
     method::{Info, Remove, Start, Stop},
 };
 
 use super::{
     Manager, Record, WorkspaceLock,
-    manager::{Owned, belongs, checked, failed},
+    manager::{Owned, belongs, changed, checked, failed, unfit},
 };
 use crate::{
     config::{expand, levels},
     output::CommandError,
 };
+
+/// Asks for the stop of an instance. The time that its processes get is no time that the driver needs.
+pub(super) async fn stop_instance(
+    session: &Session,
+    id: &str,
+    observer: Observer<'_>,
+) -> Result<Instance, HostError> {
+    let params = StopParams::new(id);
+    let grace = Duration::from_secs(params.grace_seconds.into());
+    session.call_within::<Stop>(&params, Deadline::of(Stop::NAME).plus(grace), observer).await
+}
 
 impl Manager {
     /// Starts a workspace; one that runs goes on running.
@@ -44,12 +57,12 @@ impl Manager {
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
         let doing = "failed to start runtime instance";
-        let refused = |error: kdn_protocol::Error| CommandError::new(format!("{doing}: {error}"));
-        network.check_needs(&session.manifest().capabilities).map_err(refused)?;
+        let fits = network.check_needs(&session.manifest().capabilities);
+        fits.map_err(|error| unfit(doing, &record.runtime.kind, error))?;
         let params = StartParams::new(&record.runtime.instance_id, network);
         let answer = session.call::<Start>(&params, observer).await;
         let instance = answer.map_err(|error| failed(&self.host, doing, error))?;
-        record.update(checked(&record.runtime.kind, instance)?);
+        record.update(changed(record, doing, &State::Running, instance)?);
         record.started_at.get_or_insert_with(Timestamp::now);
         Ok(self.save(record)?)
     }
@@ -70,17 +83,16 @@ impl Manager {
         record: &mut Record,
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
-        match session.call::<Stop>(&StopParams::new(&record.runtime.instance_id), observer).await {
-            Ok(instance) => record.update(checked(&record.runtime.kind, instance)?),
+        let doing = "failed to stop runtime instance";
+        match stop_instance(session, &record.runtime.instance_id, observer).await {
+            Ok(instance) => record.update(changed(record, doing, &State::Stopped, instance)?),
             // What is gone does not run.
             Err(error) if error.refusal().is_some_and(|e| e.kind() == ErrorKind::InstanceNotFound) => {
                 record.runtime.state = State::Stopped;
             }
-            Err(error) => return Err(failed(&self.host, "failed to stop runtime instance", error)),
+            Err(error) => return Err(failed(&self.host, doing, error)),
         }
-        if record.runtime.state != State::Running {
-            record.started_at = None;
-        }
+        record.started_at = None;
         Ok(self.save(record)?)
     }
 

@@ -5,18 +5,19 @@ use std::{
     time::Duration,
 };
 
-use kdn_protocol::{
-    Instance, ListParams, State,
-    host::{Deadline, Session, ignore_events},
-    method::List,
+use kdn_protocol::{Instance, ListParams, State, host::Deadline};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
 };
-use tokio::{task::JoinSet, time::timeout};
 
-use super::{Manager, Record, manager::belongs};
-use crate::output::CommandError;
+use super::{
+    Manager, Record,
+    list::list,
+    manager::{belongs, not_gone},
+};
+use crate::{output::CommandError, runtimes::at_fault};
 
-/// How many pages of `list` a driver may give.
-const MAX_PAGES: usize = 1000;
 /// How long a driver may take in all, from its start to its last page.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -42,13 +43,7 @@ impl Manager {
         for kind in kinds {
             let (manager, kind) = (self.clone(), kind.to_owned());
             drivers.spawn(async move {
-                // A driver that is dropped in the middle is killed.
-                let late = || {
-                    let message =
-                        format!("runtime driver {kind:?} did not list its instances within {PATIENCE:?}");
-                    Err(CommandError::new(message))
-                };
-                let instances = timeout(PATIENCE, manager.instances(&kind)).await.unwrap_or_else(|_| late());
+                let instances = manager.instances(&kind).await;
                 (kind, instances)
             });
         }
@@ -64,26 +59,25 @@ impl Manager {
 
     async fn instances(&self, kind: &str) -> Result<Vec<Instance>, CommandError> {
         let driver = self.catalog.find(kind)?;
-        let session = self.open(&driver).await?;
-        let listed = list(&session).await;
-        self.close(session).await;
+        let give_up = Instant::now() + PATIENCE;
+        let listing = async {
+            let session = self.open(&driver).await?;
+            let listed = list(&session, ListParams::default(), Deadline::listing()).await;
+            Ok((session, listed))
+        };
+        // A driver whose session is dropped is killed.
+        let (session, listed) = timeout_at(give_up, listing).await.unwrap_or_else(|_| {
+            let message =
+                format!("runtime driver {kind:?} did not list its instances within {} s", PATIENCE.as_secs());
+            Err(at_fault(kind, message))
+        })?;
+        // What it has listed is true, however it ends.
+        if timeout_at(give_up, self.close(session)).await.is_err() {
+            self.notes.say(&not_gone(&driver.path));
+        }
         listed
             .map_err(|error| error.context(format_args!("failed to list the instances of runtime {kind:?}")))
     }
-}
-
-async fn list(session: &Session) -> Result<Vec<Instance>, CommandError> {
-    let mut all = Vec::new();
-    let mut params = ListParams::default();
-    for _ in 0..MAX_PAGES {
-        let page = session.call_within::<List>(&params, Deadline::listing(), &mut ignore_events).await?;
-        all.extend(page.instances);
-        match page.next_cursor {
-            Some(cursor) if params.cursor.as_ref() != Some(&cursor) => params.cursor = Some(cursor),
-            _ => break,
-        }
-    }
-    Ok(all)
 }
 
 /// The instances of a driver by the ids under which a workspace may know its own.

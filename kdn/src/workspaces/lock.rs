@@ -79,6 +79,7 @@ mod tests {
 
     use super::*;
 
+    // SPEC: CONC-07
     #[test]
     fn keeps_others_out_until_dropped() {
         let dir = tempfile::tempdir().unwrap();

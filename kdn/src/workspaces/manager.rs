@@ -1,14 +1,16 @@
 //! What the commands that change workspaces share: the store, the drivers, and how a change ends.
 
+use std::path::Path;
+
 use kdn_protocol::{
-    ErrorKind, Instance,
+    ErrorKind, Instance, State,
     host::{HostError, Session},
 };
 
 use super::{Record, Result as StoreResult, Store, WorkspaceLock, find};
 use crate::{
     output::{CommandError, Notes},
-    runtimes::{Catalog, Driver, Host},
+    runtimes::{Catalog, Driver, Host, at_fault},
 };
 
 /// Makes, changes and removes workspaces.
@@ -86,9 +88,7 @@ impl Manager {
     pub(super) async fn close(&self, session: Session) {
         let path = session.path().to_path_buf();
         if session.close().await.forced {
-            let path = path.display();
-            self.notes
-                .say(&format!("Warning: the runtime driver {path} did not exit by itself and was killed"));
+            self.notes.say(&not_gone(&path));
         }
     }
 
@@ -110,12 +110,41 @@ impl Manager {
     }
 }
 
+/// What is said of a driver that did not go by itself.
+pub(super) fn not_gone(driver: &Path) -> String {
+    format!("Warning: the runtime driver {} did not exit by itself and was killed", driver.display())
+}
+
 /// Whether a driver's instance can be believed; if not, the error names the driver.
 pub(super) fn checked(driver: &str, instance: Instance) -> Result<Instance, CommandError> {
     match instance.validate() {
         Ok(()) => Ok(instance),
-        Err(why) => Err(CommandError::new(format!("runtime {driver:?} returned {why}"))),
+        Err(why) => Err(at_fault(driver, format!("runtime {driver:?} returned {why}"))),
     }
+}
+
+/// The same for the instance of a workspace that was to be changed, which must not have become another, and must be
+/// in the state that the change leads to.
+pub(super) fn changed(
+    record: &Record,
+    doing: &str,
+    to: &State,
+    instance: Instance,
+) -> Result<Instance, CommandError> {
+    let driver = &record.runtime.kind;
+    let instance = checked(driver, instance)?;
+    if !belongs(&instance, record) || instance.id != record.runtime.instance_id {
+        let message = format!("{doing}: runtime {driver:?} returned another instance: {:?}", instance.id);
+        return Err(at_fault(driver, message));
+    }
+    if instance.state != *to {
+        let state = &instance.state;
+        return Err(at_fault(
+            driver,
+            format!("{doing}: runtime {driver:?} left the instance in the state {state}, not {to}"),
+        ));
+    }
+    Ok(instance)
 }
 
 /// The error of a call, with what was tried. A cancelled call of an interrupted command is an interruption.
@@ -126,6 +155,16 @@ pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError
     let gone = error.refusal().is_some_and(|error| error.kind() == ErrorKind::InstanceNotFound);
     let error = CommandError::from(error).context(doing);
     if gone { error.with_hint("Its instance is gone: remove the workspace, and make it anew") } else { error }
+}
+
+/// The error for what a driver would have to refuse.
+pub(super) fn unfit(doing: &str, driver: &str, error: kdn_protocol::Error) -> CommandError {
+    let refusal = CommandError::new(format!("{doing}: runtime {driver:?}: {error}"));
+    if error.kind() != ErrorKind::Unsupported {
+        return refusal;
+    }
+    let field = error.data.field_path.unwrap_or_default();
+    refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"))
 }
 
 /// Whether an instance is the one that a workspace was made with. One of an earlier version does not know its own.

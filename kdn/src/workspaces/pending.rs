@@ -202,6 +202,7 @@ mod tests {
         assert_eq!(store.reserve("app", "bbbb", "fake").unwrap().reservation().name, "app");
     }
 
+    // SPEC: CREATE-11
     #[test]
     fn commit_lists_the_workspace_and_goes_on_holding_it() {
         let (_dir, store) = store();

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kdn_protocol::{
-    ErrorKind, ListParams, RemoveParams, State, StopParams,
-    host::{Session, ignore_events},
-    method::{List, Remove, Stop},
+    ErrorKind, Instance, ListParams, Method, RemoveParams, State,
+    host::{Deadline, Session, ignore_events},
+    method::{List, Remove},
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Manager, Pending, Reservation, find, id};
-use crate::output::CommandError;
+use super::{Error, Manager, Pending, Reservation, find, id, lifecycle::stop_instance, list::list};
+use crate::{output::CommandError, runtimes::at_fault};
 
 /// How long to try again while the driver says that the instance is busy.
 const BUSY: Duration = Duration::from_secs(10);
@@ -77,11 +77,18 @@ impl Manager {
 /// Removes what a driver has of a workspace.
 pub(super) async fn remove_instances(session: &Session, workspace_id: &str) -> Result<(), CommandError> {
     let wanted = ListParams::workspaces(vec![workspace_id.to_owned()]);
-    let found = session.call::<List>(&wanted, &mut ignore_events).await?;
-    for instance in found.instances.into_iter().filter(|instance| instance.workspace_id == workspace_id) {
+    let found = list(session, wanted, Deadline::of(List::NAME)).await?;
+    for instance in found.into_iter().filter(|instance| instance.workspace_id == workspace_id) {
+        if !Instance::is_valid_id(&instance.id) {
+            let driver = &session.manifest().r#type;
+            return Err(at_fault(
+                driver,
+                format!("runtime {driver:?} listed an invalid instance id: {:?}", instance.id),
+            ));
+        }
         if instance.state != State::Stopped {
             // A half-made instance may well refuse to stop; `remove` has the last word.
-            let _ = session.call::<Stop>(&StopParams::new(&instance.id), &mut ignore_events).await;
+            let _ = stop_instance(session, &instance.id, &mut ignore_events).await;
         }
         let give_up = Instant::now() + BUSY;
         loop {

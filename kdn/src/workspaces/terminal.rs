@@ -11,6 +11,7 @@ use kdn_protocol::{
 use super::{
     Manager, Record,
     manager::{Owned, failed},
+    plan,
 };
 use crate::{agents, output::CommandError};
 
@@ -64,17 +65,7 @@ impl Manager {
             plan = session.call::<Terminal>(&params, &mut ignore_events).await;
         }
         let plan = plan.map_err(|error| failed(&self.host, "failed to open a terminal", error))?;
-        let program = match &plan.program {
-            None => session.path().to_path_buf(),
-            Some(program) => PathBuf::from(program),
-        };
-        if !program.is_absolute() {
-            return Err(CommandError::new(format!(
-                "runtime {:?} returned a terminal program that is not an absolute path: {:?}",
-                record.runtime.kind,
-                program.display().to_string()
-            )));
-        }
+        let program = plan::program(&record.runtime.kind, session.path(), &plan)?;
         Ok(Entry { program, plan })
     }
 

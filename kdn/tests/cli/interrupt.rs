@@ -34,6 +34,7 @@ fn remains(env: &Env) -> Vec<String> {
     remains
 }
 
+// SPEC: CANC-10
 #[test]
 fn an_interrupted_init_leaves_nothing() {
     // The delay is longer than any test may take for the step that is waited for, where it is the first.
@@ -79,6 +80,7 @@ fn an_interrupted_init_with_json() {
       "error": "interrupted"
     }
     --- stderr
+    {"event":"note","text":"Warning: runtime \"fake\" does not isolate: the agent runs as you, with all your files in reach"}
     {"event":"start","inProgress":"Writing files","completed":"Files written"}
     {"event":"fail","error":"cancelled"}
     "#);
@@ -88,23 +90,25 @@ fn an_interrupted_init_with_json() {
 fn an_interrupted_start_leaves_it_stopped() {
     let env = Env::new();
     let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", "1500"]);
-    init.expect("Applying network policy").signal(Signal::INT);
-    assert_snapshot!(init.finish(), @r"
+    init.expect("Preparing instance").signal(Signal::INT);
+    assert_snapshot!(init.finish(), @r#"
     exit code 130
     --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Writing files
     Files written
     Creating instance
     Instance created
-    Applying network policy
+    Preparing instance
     cancelled
     Error: interrupted
     The workspace app was made; 'kdn start app' tries again to start it
-    ");
+    "#);
     assert_eq!(env.list()[0]["state"], "stopped");
     env.assert_no_processes();
 }
 
+// SPEC: CREATE-11, CREATE-12
 #[test]
 fn what_a_killed_init_left_goes_with_the_next_change() {
     for step in ["Writing files", "Creating instance"] {
@@ -116,6 +120,7 @@ fn what_a_killed_init_left_goes_with_the_next_change() {
     }
 }
 
+// SPEC: CREATE-12
 #[test]
 fn an_instance_of_which_a_killed_init_never_heard_goes_too() {
     let env = Env::new();
@@ -206,6 +211,7 @@ fn what_can_never_be_cleaned_up_is_forgotten_on_request() {
 }
 
 /// The driver takes no cancellation. It ends with its stdin as it must, but does not take back what it has done.
+// SPEC: CANC-09
 #[test]
 fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
     let env = Env::with_drivers(&[]).with_bad("quitter");
@@ -226,6 +232,7 @@ fn what_a_driver_leaves_after_an_interrupt_is_removed_at_once() {
 }
 
 /// The driver neither listens nor goes by itself: the second interrupt asks it to go, the third makes it.
+// SPEC: CANC-10, CANC-12
 #[test]
 fn a_third_interrupt_ends_a_deaf_driver() {
     let env = Env::with_drivers(&[]).with_bad("deaf");
@@ -250,6 +257,7 @@ fn a_third_interrupt_ends_a_deaf_driver() {
     assert_eq!(Env::tree(&env.storage().join("pending")), [""; 0]);
 }
 
+// SPEC: LIFE-28
 #[test]
 fn a_reading_command_is_interrupted_at_once() {
     let env = Env::with_drivers(&[]).with_bad("good");

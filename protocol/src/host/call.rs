@@ -93,7 +93,13 @@ pub(super) async fn call<M: Method>(
             if let Some(reason) = error.message().strip_prefix(MALFORMED) {
                 return Err(malformed(reason.into()));
             }
-            let error = Box::new(refusal(error.code(), error.message(), error.data()));
+            let mut error = Box::new(refusal(error.code(), error.message(), error.data()));
+            if error.message.trim().is_empty() {
+                error.message = format!(
+                    "runtime driver {:?} answered {method} with an error that says nothing",
+                    driver()
+                );
+            }
             Err(HostError::Refused { driver: driver(), method, error })
         }
         Err(_) => {

@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -82,11 +82,18 @@ pub(super) struct Outbox {
     stdin: Arc<Mutex<Option<ChildStdin>>>,
     /// Frees a write that the driver does not read.
     closed: CancellationToken,
+    /// Whether a write failed because the driver has closed its end.
+    broken: Arc<AtomicBool>,
 }
 
 impl Outbox {
     pub(super) fn new(stdin: ChildStdin, closed: CancellationToken) -> Self {
-        Self { stdin: Arc::new(Mutex::new(Some(stdin))), closed }
+        Self { stdin: Arc::new(Mutex::new(Some(stdin))), closed, broken: Arc::default() }
+    }
+
+    /// Whether the driver has closed its stdin.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Closes the driver's stdin.
@@ -104,7 +111,10 @@ impl TransportSenderT for Outbox {
         let mut stdin = self.stdin.lock().await;
         let Some(pipe) = stdin.as_mut() else { return Err(io::ErrorKind::BrokenPipe.into()) };
         tokio::select! {
-            written = pipe.write_all(frame.as_bytes()) => written,
+            written = pipe.write_all(frame.as_bytes()) => {
+                self.broken.fetch_or(written.is_err(), Ordering::Relaxed);
+                written
+            }
             () = self.closed.cancelled() => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

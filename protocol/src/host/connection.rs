@@ -85,11 +85,12 @@ impl Connection {
         self.process.lock().await.stderr().text()
     }
 
-    /// What is known when the driver has closed its stdout; ends the driver.
+    /// What is known when the driver has closed its stdout or stdin; ends the driver.
     pub(super) async fn ending(&self) -> Ending {
         let mut ending = self.end(CLOSED).await;
         if ending.forced {
-            ending.fault.get_or_insert_with(|| "it closed its stdout and did not exit".into());
+            let pipe = if self.outbox.is_broken() { "stdin" } else { "stdout" };
+            ending.fault.get_or_insert_with(|| format!("it closed its {pipe} and did not exit"));
         }
         ending
     }

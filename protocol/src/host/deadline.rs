@@ -49,3 +49,30 @@ impl Deadline {
         Self { idle: self.idle + more, cap: self.cap + more, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method;
+
+    // SPEC: DEAD-01
+    #[test]
+    fn each_method_has_the_time_of_the_specification() {
+        for name in method::NAMES {
+            let Deadline { idle, cap, roll_back } = Deadline::of(name);
+            let (expected_idle, expected_cap) = match *name {
+                "type" => (2, 2),
+                "status" | "shutdown" => (5, 5),
+                "create" => (600, 7200),
+                "start" | "remove" | "stop" => (120, 900),
+                _ => (10, 10),
+            };
+            assert_eq!((idle.as_secs(), cap.as_secs()), (expected_idle, expected_cap), "{name}");
+            let is_change = matches!(*name, "create" | "start" | "stop" | "remove");
+            assert_eq!(roll_back.as_secs(), if is_change { 10 } else { 0 }, "{name}");
+        }
+        assert_eq!(Deadline::listing(), Deadline::read(secs(2)));
+        let graceful = Deadline::of("stop").plus(secs(7));
+        assert_eq!((graceful.idle.as_secs(), graceful.cap.as_secs()), (127, 907));
+    }
+}

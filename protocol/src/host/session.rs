@@ -145,9 +145,16 @@ fn say_what_to_update(mut error: HostError, launch: &Launch) -> HostError {
         && error.kind() == ErrorKind::VersionMismatch
     {
         let newest = error.data.supported.iter().flatten().max();
+        let (driver, path) = (&launch.r#type, launch.path.display());
         let hint = match newest {
-            Some(newest) if *newest > PROTOCOL_VERSION => format!("update {}", launch.host.name),
-            _ => format!("update the runtime driver at {}", launch.path.display()),
+            Some(newest) if *newest > PROTOCOL_VERSION => {
+                let host = &launch.host.name;
+                format!("update {host}, which is older than the runtime driver {driver:?} at {path}")
+            }
+            _ => format!(
+                "update the runtime driver {driver:?} at {path}, which is older than {}",
+                launch.host.name
+            ),
         };
         error.data.hints.push(hint);
     }

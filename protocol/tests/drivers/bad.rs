@@ -47,6 +47,14 @@ impl Bad {
             "$/cancelRequest" => self.cancel(message["params"]["id"].clone()),
             "info" => result(id, &instance(&format!("cancelled:{}", self.cancelled))),
             "shutdown" if self.how == "hang" => {}
+            "shutdown" if !self.creating.is_null() => {
+                complain("shutdown in the middle of create");
+                result(id, &json!({}));
+            }
+            "start" if self.how == "dies" => {
+                complain("started");
+                return Some(3);
+            }
             _ => result(id, &json!({})),
         }
         None
@@ -202,6 +210,9 @@ impl Bad {
                     notify("$/step", &json!({"requestId": id, "event": "fail", "error": "cancelled"}));
                     cancelled(&id);
                 }
+            }
+            if self.how != "stuck" {
+                self.creating = Value::Null;
             }
         }
         self.cancelled = id;

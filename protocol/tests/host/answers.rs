@@ -22,6 +22,7 @@ async fn refused(how: &str) -> String {
     error
 }
 
+// SPEC: WIRE-15, WIRE-41, STEP-17
 #[tokio::test]
 async fn stray_lines_are_counted_and_skipped() {
     let test = Test::with("stray").await;
@@ -30,6 +31,7 @@ async fn stray_lines_are_counted_and_skipped() {
     assert_snapshot!(test.close().await, @r#"exit status: 0; 13 stray lines on stdout, the first: "starting up""#);
 }
 
+// SPEC: WIRE-16
 #[tokio::test]
 async fn a_hundred_stray_lines_are_borne() {
     let test = Test::with("100 lines").await;
@@ -37,6 +39,7 @@ async fn a_hundred_stray_lines_are_borne() {
     assert_snapshot!(test.close().await, @r#"exit status: 0; 100 stray lines on stdout, the first: "line 0""#);
 }
 
+// SPEC: WIRE-16
 #[tokio::test]
 async fn more_end_the_driver() {
     let test = Test::with("chatter").await;
@@ -45,12 +48,14 @@ async fn more_end_the_driver() {
     test.close().await;
 }
 
+// SPEC: WIRE-36
 #[tokio::test]
 async fn what_is_meant_is_understood() {
     assert_eq!(created("null error").await, "made");
     assert_eq!(created("request").await, "-32601", "a request of the driver is answered");
 }
 
+// SPEC: WIRE-38, WIRE-41
 #[tokio::test]
 async fn what_is_no_answer_fails_the_call_only() {
     assert_snapshot!(refused("both").await, @r#"runtime driver "bad" gave a malformed answer to create: it has both a result and an error"#);
@@ -71,6 +76,7 @@ async fn an_unknown_state_is_told_in_full() {
     test.close().await;
 }
 
+// SPEC: WIRE-14
 #[tokio::test]
 async fn a_frame_that_is_too_large_ends_the_driver() {
     let test = Test::with("large").await;
@@ -78,6 +84,7 @@ async fn a_frame_that_is_too_large_ends_the_driver() {
     test.close().await;
 }
 
+// SPEC: DISC-13, INIT-09, VER-03
 #[tokio::test]
 async fn a_driver_must_be_what_its_name_says() {
     let mark = mark();
@@ -85,14 +92,14 @@ async fn a_driver_must_be_what_its_name_says() {
     other.r#type = "good".into();
     assert_snapshot!(text(connect(&other, Interrupts::never()).await), @r#"runtime driver "good" ([driver]) says that its type is "bad""#);
     let of = async |how| text(connect(&launch(how, &mark), Interrupts::never()).await);
-    assert_snapshot!(of("newer").await, @"
+    assert_snapshot!(of("newer").await, @r#"
     no protocol version in common
-    hint: update kdn
-    ");
-    assert_snapshot!(of("older").await, @"
+    hint: update kdn, which is older than the runtime driver "bad" at [driver]
+    "#);
+    assert_snapshot!(of("older").await, @r#"
     no protocol version in common
-    hint: update the runtime driver at [driver]
-    ");
+    hint: update the runtime driver "bad" at [driver], which is older than kdn
+    "#);
     assert_snapshot!(of("other version").await, @r#"runtime driver "bad" ([driver]) chose protocol version 9, which was not offered"#);
     assert_gone(&mark);
 }
@@ -104,6 +111,7 @@ async fn what_can_not_be_started_is_named() {
     assert_snapshot!(text(connect(&launch, Interrupts::never()).await), @r#"runtime driver "bad" could not be started: /nowhere/kdn-runtime-bad: No such file or directory (os error 2)"#);
 }
 
+// SPEC: CAP-07
 #[tokio::test]
 async fn a_method_that_is_not_declared_is_not_asked_for() {
     let test = Test::with("").await;

@@ -5,6 +5,7 @@ use kdn_protocol::ErrorKind;
 
 use super::*;
 
+// SPEC: CANC-07, CANC-10
 #[tokio::test]
 async fn a_cancelled_call_waits_for_its_answer() {
     let test = Test::with("cancel").await;
@@ -28,6 +29,7 @@ async fn a_result_that_was_faster_is_a_result() {
     test.close().await;
 }
 
+// SPEC: CANC-09
 #[tokio::test]
 async fn a_driver_without_cancellation_gets_the_end_of_stdin() {
     let test = Test::with("plain").await;
@@ -36,6 +38,7 @@ async fn a_driver_without_cancellation_gets_the_end_of_stdin() {
     test.close().await;
 }
 
+// SPEC: CANC-10
 #[tokio::test]
 async fn the_second_interrupt_terminates() {
     let test = Test::with("stuck").await;
@@ -43,6 +46,7 @@ async fn the_second_interrupt_terminates() {
     test.close().await;
 }
 
+// SPEC: CANC-10
 #[tokio::test]
 async fn the_third_interrupt_kills() {
     let test = Test::of(deaf_to_term, "stuck").await;
@@ -76,6 +80,7 @@ async fn an_interrupt_before_a_call_cancels_it() {
     test.close().await;
 }
 
+// SPEC: DEAD-02
 #[tokio::test]
 async fn a_call_that_takes_too_long_is_cancelled() {
     let test = Test::with("cancel").await;
@@ -84,6 +89,7 @@ async fn a_call_that_takes_too_long_is_cancelled() {
     test.close().await;
 }
 
+// SPEC: CANC-07
 #[tokio::test]
 async fn patience_ends() {
     let test = Test::with("silent").await;
@@ -112,4 +118,32 @@ async fn a_dropped_call_is_cancelled() {
     }
     while test.info().await.unwrap().name == "cancelled:null" {}
     test.close().await;
+}
+
+// SPEC: CANC-11
+#[tokio::test]
+async fn what_does_not_go_after_all_patience_is_terminated_and_then_killed() {
+    for (start, ended) in
+        [(launch as fn(&str, &str) -> Launch, "signal: 15 (SIGTERM)"), (deaf_to_term, "signal: 9 (SIGKILL)")]
+    {
+        let test = Test::of(start, "stuck").await;
+        assert!(matches!(test.create_within(50, 50).await, Err(HostError::TimedOut { .. })));
+        assert_eq!(test.close().await, ended);
+    }
+}
+
+// SPEC: SHUT-03
+#[tokio::test]
+async fn a_session_with_an_open_request_is_not_shut_down() {
+    // It says on stderr when it is.
+    let test = Test::with("stuck").await;
+    let workspace = workspace();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut observer = |_| tell.send(()).unwrap();
+    tokio::select! {
+        _ = test.session.call::<Create>(&workspace, &mut observer) => unreachable!(),
+        _ = told.recv() => {}
+    }
+    assert_eq!(test.session.close().await.stderr, "");
+    assert_gone(&test.mark);
 }

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 
+// SPEC: LIFE-34
 #[tokio::test]
 async fn a_driver_that_dies_is_reported_with_its_last_words() {
     let test = Test::with("exit").await;
@@ -36,6 +37,7 @@ async fn a_driver_that_closes_its_stdout_is_ended() {
     test.close().await;
 }
 
+// SPEC: LIFE-02, LIFE-27
 #[tokio::test]
 async fn a_driver_that_ignores_everything_is_killed_with_its_children() {
     let test = Test::of(deaf_to_term, "stubborn").await;
@@ -48,6 +50,7 @@ async fn a_driver_that_ignores_everything_is_killed_with_its_children() {
     assert_gone(&test.mark);
 }
 
+// SPEC: DEAD-03, LIFE-27
 #[tokio::test]
 async fn a_driver_that_hangs_in_shutdown_is_ended() {
     let test = Test::with("hang").await;
@@ -92,6 +95,7 @@ async fn a_driver_that_reads_nothing_blocks_nobody() {
     test.close().await;
 }
 
+// SPEC: WIRE-13
 #[tokio::test]
 async fn a_request_that_is_too_large_is_not_sent() {
     let mut large = workspace();
@@ -102,6 +106,7 @@ async fn a_request_that_is_too_large_is_not_sent() {
     test.close().await;
 }
 
+// SPEC: LIFE-28
 #[tokio::test]
 async fn a_dropped_session_leaves_no_process() {
     let test = Test::of(deaf_to_term, "stubborn").await;

@@ -1,9 +1,10 @@
 //! Steps and logs on their way to the user.
 
-use kdn_protocol::{Network, Secret, StartParams, StepEvent, Stream};
+use kdn_protocol::{Network, Secret, StartParams, StepEvent, Stream, method::Start};
 
 use super::*;
 
+// SPEC: STEP-14, STEP-16, LOG-04
 #[tokio::test]
 async fn events_come_in_order_and_before_the_result() {
     let test = Test::with("few steps").await;
@@ -34,6 +35,26 @@ async fn events_come_in_order_and_before_the_result() {
     test.close().await;
 }
 
+// SPEC: SEC-08
+#[tokio::test]
+async fn a_secret_is_in_no_error() {
+    let start = |value: String| {
+        let mut start = StartParams::new("bad-1", Network::allow());
+        start.secret_values.insert("token".into(), Secret::new(value));
+        start
+    };
+    for value in ["hunter2".to_owned(), "hunter2".repeat(3 * 1024 * 1024)] {
+        for how in ["", "dies"] {
+            let test = Test::with(how).await;
+            let answer = test.session.call::<Start>(&start(value.clone()), &mut ignore_events).await;
+            let error = answer.unwrap_err();
+            assert!(!format!("{error} {error:?} {:?}", error.hints()).contains("hunter2"), "{error}");
+            test.close().await;
+        }
+    }
+}
+
+// SPEC: SEC-08
 #[test]
 fn secrets_are_not_shown() {
     let mut start = StartParams::new("bad-1", Network::allow());

@@ -73,6 +73,7 @@ mod tests {
         assert_eq!(show([start("build")], true), "building\nbuilded\n");
     }
 
+    // SPEC: STEP-13
     #[test]
     fn a_failed_step_is_never_completed() {
         let events = [start("build"), fail("no space"), Event::Complete, start("clean")];

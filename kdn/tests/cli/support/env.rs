@@ -57,11 +57,17 @@ impl Env {
 
     /// Adds the driver `bad`, which misbehaves as its script says.
     #[must_use]
-    pub(crate) fn with_bad(self, misbehaviour: &str) -> Self {
+    pub(crate) fn with_bad(self, misdeed: &str) -> Self {
+        self.with_bad_as("bad", misdeed)
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub(crate) fn with_bad_as(self, kind: &str, misdeed: &str) -> Self {
         // A link, as a file that is written here could be kept from being run by a test that starts a process just now.
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/bad-driver.sh");
-        symlink(script, self.bin().join("kdn-runtime-bad")).unwrap();
-        self.set("BAD", misbehaviour)
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/bad/driver.sh");
+        symlink(script, self.bin().join(format!("kdn-runtime-{kind}"))).unwrap();
+        self.set("BAD", misdeed)
     }
 
     /// Puts a program on `PATH` that does nothing.

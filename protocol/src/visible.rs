@@ -1,4 +1,4 @@
-//! Text of others, such as drivers, made safe to show: what would act on a terminal is made visible instead.
+//! Text of others, such as drivers, made safe to show: what would act on a terminal is made visible (SEC-10).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Whether a terminal does something else than to show this character.
-pub(super) fn is_active(c: char) -> bool {
+pub fn is_active(c: char) -> bool {
     // `is_control`: C0, delete and C1. The rest separate lines, or reorder the text around them.
     c.is_control()
         || matches!(
@@ -67,6 +67,7 @@ mod tests {
     }
 
     proptest! {
+        // SPEC: SEC-10
         #[test]
         fn nothing_active_gets_through(text in "(\\PC|[\\x00-\\x1f\\x7f-\u{9f}\u{61c}\u{200e}-\u{202e}\u{2066}-\u{2069}]){0,20}") {
             prop_assert!(!line(&text).contains(is_active));

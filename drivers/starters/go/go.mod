@@ -1,0 +1,3 @@
+module kdn-runtime-starter
+
+go 1.19
