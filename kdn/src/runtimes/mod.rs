@@ -7,4 +7,5 @@ mod search;
 
 pub use catalog::{Catalog, Described};
 pub use connect::Host;
+pub(crate) use search::is_type;
 pub use search::{Driver, Rejected, Search, Why};
