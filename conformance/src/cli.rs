@@ -31,6 +31,10 @@ struct Args {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if given.first().is_some_and(|first| first == "probe") {
+        return crate::probe::main(&given[1..]);
+    }
     let args = Args::parse();
     let fixture = args.fixture.map_or_else(Fixture::default, |path| Fixture::read(&path).expect("fixture"));
     let options = run::Options {
@@ -44,7 +48,7 @@ pub fn main() -> ExitCode {
         patience: Duration::from_secs_f64(args.patience),
         env: env::for_drivers(&fixture),
         fixture,
-        probe: PathBuf::new(),
+        probe: std::env::current_exe().expect("own path"),
         command: Vec::new(),
         interrupted: Arc::new(AtomicBool::new(false)),
     };

@@ -17,7 +17,7 @@ use crate::{
     check::Check,
     client::{Driver, Launch, Transcript},
     fixture::Fixture,
-    plan::{self, Output, Session},
+    plan::{self, Output, Running, Session},
     processes,
     schema::Schemas,
     stop::Stop,
@@ -228,6 +228,23 @@ impl Cx {
     pub(crate) fn terminal(&self, id: &str, command: &[&str]) -> Result<Session, Stop> {
         let plan = self.plan(id, command, true)?;
         Session::start(&self.launch(), &plan)
+    }
+
+    /// Puts the probe into the sources, as `kdn-probe`.
+    pub(crate) fn place_probe(&self) -> Result<(), Stop> {
+        let to = self.sources().join("kdn-probe");
+        // A link would do where it is possible, but the probe may lie in a folder that the instance can't reach.
+        fs::copy(&self.suite.probe, &to)?;
+        #[cfg(unix)]
+        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(())
+    }
+
+    /// Starts a probe in a running instance, in the background of the check.
+    pub(crate) fn probe(&self, id: &str, args: &[&str]) -> Result<Running, Stop> {
+        let command: Vec<&str> = ["./kdn-probe", "probe"].into_iter().chain(args.iter().copied()).collect();
+        let plan = self.plan(id, &command, false)?;
+        Running::start(&self.launch(), &plan, b"")
     }
 
     // The end

@@ -17,3 +17,9 @@ pub(crate) fn for_drivers(fixture: &Fixture) -> BTreeMap<String, String> {
     let all = all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| passed(name)).collect()
 }
+
+/// The proxy for plain HTTP; only the probe heeds it.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn http_proxy() -> Option<String> {
+    std::env::var("http_proxy").or_else(|_| std::env::var("HTTP_PROXY")).ok()
+}

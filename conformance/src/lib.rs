@@ -1,5 +1,6 @@
 //! Says of any runtime driver, in any language, whether it is right.
 
+pub mod baseline;
 pub mod check;
 mod checks;
 pub mod cli;
@@ -8,9 +9,12 @@ mod cx;
 mod env;
 pub mod fixture;
 mod glob;
+mod http;
 pub mod outcome;
 mod plan;
+mod probe;
 mod processes;
+pub mod report;
 pub mod run;
 mod schema;
 mod stop;

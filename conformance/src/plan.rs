@@ -100,14 +100,20 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a plan that gets `input`, and then the end of it.
     pub(crate) fn start(launch: &Launch, plan: &Value, input: &[u8]) -> Result<Self, Stop> {
-        let invocation = Invocation::read(launch, plan);
-        launch.transcript.note(&format!("plan: {plan}"));
-        let mut child = invocation.piped().spawn().map_err(|error| invocation.cannot_run(&error))?;
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut running = Self::start_open(launch, plan)?;
+        if let Some(mut stdin) = running.child.stdin.take() {
             let input = input.to_vec();
             // A command need not read it all.
             thread::spawn(move || stdin.write_all(&input));
         }
+        Ok(running)
+    }
+
+    /// Starts a plan whose stdin stays open, with nothing on it.
+    pub(crate) fn start_open(launch: &Launch, plan: &Value) -> Result<Self, Stop> {
+        let invocation = Invocation::read(launch, plan);
+        launch.transcript.note(&format!("plan: {plan}"));
+        let mut child = invocation.piped().spawn().map_err(|error| invocation.cannot_run(&error))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Stop::Broken("a pipe to the plan's process is missing".into()));
         };

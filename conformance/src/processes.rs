@@ -14,6 +14,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Its environment, each variable between zeros.
+    pub(crate) fn environment(&self) -> String {
+        format!("\0{}\0", String::from_utf8_lossy(&read(self.id, "environ")))
+    }
+
     pub(crate) fn kill(&self) {
         #[cfg(unix)]
         if let Some(pid) = rustix::process::Pid::from_raw(self.id.cast_signed()) {
@@ -31,6 +36,11 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
 /// The processes with this text among their arguments.
 pub(crate) fn with_argument(text: &str) -> Vec<Process> {
     all(&["cmdline"], text)
+}
+
+/// The processes with this text in their environment.
+pub(crate) fn with_environment(text: &str) -> Vec<Process> {
+    all(&["environ"], text)
 }
 
 /// Waits until no process bears the mark; returns those that still do.

@@ -26,6 +26,7 @@ mod terminal;
 pub mod text;
 mod validate;
 mod version;
+pub mod visible;
 mod workspace;
 
 #[cfg(feature = "driver")]

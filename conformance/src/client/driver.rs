@@ -30,6 +30,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// The longest that a driver may take to exit, by the protocol.
 pub(crate) const EXIT: Duration = Duration::from_secs(5);
 
+/// How much of stdout is kept as it came, in bytes.
+const HEARD: usize = 1024 * 1024;
+
 /// How to start the driver under test.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -56,6 +59,8 @@ pub(crate) struct Driver {
     next_id: u64,
     /// Messages that came and nobody has asked for, the oldest first.
     inbox: VecDeque<Value>,
+    /// All of stdout, as far as it is not very much.
+    heard: Vec<u8>,
     /// Lines that are no messages.
     strays: Vec<String>,
     ended: bool,
@@ -84,6 +89,7 @@ impl Driver {
             stderr: Collected::from(stderr),
             next_id: 0,
             inbox: VecDeque::new(),
+            heard: Vec::new(),
             strays: Vec::new(),
             ended: false,
             status: None,
@@ -155,6 +161,9 @@ impl Driver {
             match self.stdout.recv_timeout(left.min(TICK)) {
                 Ok(Output::Line(line)) => {
                     self.launch.transcript.add("<-", &line);
+                    if self.heard.len() < HEARD {
+                        self.heard.extend_from_slice(&line);
+                    }
                     match self.launch.watch.received(&line) {
                         Some(message) => return Ok(Some(message)),
                         None => self.strays.push(String::from_utf8_lossy(&line).into_owned()),
@@ -302,6 +311,11 @@ impl Driver {
     /// The messages that came and nobody has asked for; they are taken out.
     pub(crate) fn unasked(&mut self) -> Vec<Value> {
         self.inbox.drain(..).collect()
+    }
+
+    /// All that came on stdout.
+    pub(crate) fn heard(&self) -> &[u8] {
+        &self.heard
     }
 
     /// Lines on stdout that were no messages.

@@ -1,35 +1,36 @@
-//! `create`: the home first, then the record, which is the moment when the instance exists.
+//! `create`: the home first, then what is installed, then the record, which is the moment when the instance exists.
 
 use std::path::Path;
 
 use kdn_protocol::{Error, Instance, Workspace, driver::Context};
 
 use crate::{
+    agents,
     claim::Claim,
-    driver::AGENTS,
-    env, files, home,
+    files, home, live,
     options::Options,
     ports,
     record::{Record, number},
     step,
-    store::Store,
-    terminal,
+    store::{Place, Store},
 };
 
-/// A claimed id whose home goes away again, unless the instance is made.
-struct Draft<'a> {
-    store: &'a Store,
+/// A claimed id whose processes and folders go away again, unless the instance is made.
+struct Draft {
     id: String,
+    place: Place,
     kept: bool,
     /// Dropped last: the id is free once the home is gone.
     _claim: Claim,
 }
 
-impl Drop for Draft<'_> {
+impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
             // What can't be removed is in nobody's way: the next owner of the id empties it.
-            let _ = files::remove_dir(&self.store.home(&self.id));
+            let _ = live::kill(&self.place);
+            let _ = files::remove_dir(&self.place.work);
+            let _ = files::remove_dir(&self.place.home);
         }
     }
 }
@@ -46,11 +47,12 @@ pub(crate) async fn create(
     check(&workspace)?;
     context.check()?;
     let (id, claim) = store.claim_new()?;
-    let mut draft = Draft { store, id, kept: false, _claim: claim };
+    let mut draft = Draft { place: store.place(&id), id, kept: false, _claim: claim };
 
     step::step(context, options.step_delay, "Writing files", "Files written").await?;
-    home::write(&store.home(&draft.id), &workspace.files, context).await?;
+    home::write(&draft.place.home, &workspace.files, context).await?;
     step::burst(context, options.steps).await?;
+    live::install(&draft.place, &workspace, context).await?;
     step::step(context, options.step_delay, "Creating instance", "Instance created").await?;
 
     let (instance, kept) = store.change(|book| {
@@ -70,14 +72,7 @@ pub(crate) async fn create(
 
 /// Refuses what can be seen to be wrong before anything is made.
 fn check(workspace: &Workspace) -> Result<(), Error> {
-    let agent = &workspace.agent;
-    let is_there =
-        |command: &String| terminal::find(command, env::path().as_deref(), &workspace.source_path).is_some();
-    if !AGENTS.contains(&agent.name.as_str()) && !agent.command.first().is_some_and(is_there) {
-        let message = format!("agent {:?} is not known, and has no command that is found", agent.name);
-        return Err(Error::invalid_workspace("agent.name", message)
-            .hint(format!("take one of these agents: {}", AGENTS.join(", "))));
-    }
+    agents::check(&workspace.agent, &workspace.source_path)?;
     let need = |there: bool, field: String, path: &Path, what: &str| {
         if there {
             return Ok(());
@@ -86,12 +81,10 @@ fn check(workspace: &Workspace) -> Result<(), Error> {
     };
     let source = &workspace.source_path;
     need(source.is_dir(), "sourcePath".into(), source, "a folder")?;
-    for (i, mount) in workspace.mounts.iter().enumerate() {
-        need(mount.host.exists(), format!("mounts[{i}].host"), &mount.host, "there")?;
-    }
     for (i, feature) in workspace.features.iter().enumerate() {
         let script = feature.directory.join("install.sh");
         need(script.is_file(), format!("features[{i}].directory"), &script, "a file")?;
     }
-    ports::check(&workspace.ports)
+    ports::check(&workspace.ports)?;
+    live::check(workspace)
 }

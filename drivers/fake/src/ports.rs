@@ -1,23 +1,21 @@
-//! The host ports of an instance. Nothing listens on them, since no process outlives the driver; they are chosen,
-//! kept and checked as if.
+//! The host ports of an instance: what can be forwarded, and which ports are chosen at `create`.
 
 use std::{
     collections::HashSet,
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, TcpListener},
 };
 
 use kdn_protocol::{Error, ErrorKind, Forward, Port};
 
 use crate::record::Book;
 
+/// Where the programs of an instance listen.
+pub(crate) const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// Whether the ports can be forwarded at all.
 pub(crate) fn check(ports: &[Port]) -> Result<(), Error> {
     let mut seen = HashSet::new();
     for (i, port) in ports.iter().enumerate() {
-        if port.protocol != "tcp" {
-            let message = format!("forwarding {:?} ports is not supported, only \"tcp\"", port.protocol);
-            return Err(Error::unsupported(message).field(format!("ports[{i}].protocol")));
-        }
         if let Some(host) = port.host
             && !seen.insert((port.bind, host))
         {
@@ -28,6 +26,19 @@ pub(crate) fn check(ports: &[Port]) -> Result<(), Error> {
             let message = format!("can't listen on {}: {error}", port.bind);
             return Err(Error::invalid_workspace(format!("ports[{i}].bind"), message));
         }
+        let is_target = |host: u16| ports.iter().any(|other| other.target == host);
+        let covers = port.bind == INSIDE || port.bind.is_unspecified();
+        let is_itself = port.bind == INSIDE && port.host == Some(port.target);
+        if let Some(host) = port.host
+            && covers
+            && is_target(host)
+            && !is_itself
+        {
+            let message =
+                format!("host port {}:{host} is where a program of the instance listens", port.bind);
+            return Err(Error::invalid_workspace(format!("ports[{i}].host"), message)
+                .hint("take another host port: nothing is isolated here"));
+        }
     }
     Ok(())
 }
@@ -37,6 +48,7 @@ pub(crate) fn choose(ports: &[Port], book: &Book) -> Result<Vec<Forward>, Error>
     let forwards = book.instances.values().flat_map(|record| &record.forwards);
     let mut taken: HashSet<u16> = forwards.map(|forward| forward.port).collect();
     taken.extend(ports.iter().filter_map(|port| port.host));
+    taken.extend(ports.iter().map(|port| port.target));
     let forward = |port: &Port| {
         let host = match port.host {
             Some(host) => host,
@@ -61,31 +73,4 @@ fn free(bind: IpAddr, taken: &mut HashSet<u16>) -> Result<u16, Error> {
         }
         held.push(listener);
     }
-}
-
-/// Whether the ports of the instance `id` are free now: nobody listens, and no running instance has them.
-pub(crate) fn check_free(id: &str, book: &Book) -> Result<(), Error> {
-    let Some(record) = book.instances.get(id) else { return Ok(()) };
-    for forward in &record.forwards {
-        let (bind, port) = (forward.bind, forward.port);
-        let holder = book.instances.values().find(|other| {
-            other.id != id
-                && other.state == kdn_protocol::State::Running
-                && other.forwards.iter().any(|theirs| clash(theirs, forward))
-        });
-        let why = match (holder, TcpListener::bind((bind, port))) {
-            (Some(other), _) => format!("instance {} has it", other.id),
-            (None, Err(error)) => error.to_string(),
-            (None, Ok(_)) => continue,
-        };
-        let message = format!("port {port} on {bind} is not free: {why}");
-        return Err(
-            Error::new(ErrorKind::Unavailable, message).hint(format!("end what listens on port {port}"))
-        );
-    }
-    Ok(())
-}
-
-fn clash(a: &Forward, b: &Forward) -> bool {
-    a.port == b.port && (a.bind == b.bind || a.bind.is_unspecified() || b.bind.is_unspecified())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use kdn_protocol::{Error, ErrorKind, Forward, Instance, Network, NetworkMode, State, Workspace};
+use kdn_protocol::{Error, ErrorKind, Forward, Instance, State, Workspace};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -34,7 +34,7 @@ pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) state: State,
-    /// Why the state is `error`.
+    /// Why the state is `error`, or `stopped` without a `stop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     #[serde(default)]
@@ -96,7 +96,6 @@ impl Record {
         };
         record.info.insert("source".into(), record.source.display().to_string());
         record.info.insert("agent".into(), workspace.agent.name.clone());
-        record.set_network(&workspace.network);
         record.workspace = Some(workspace);
         record
     }
@@ -134,15 +133,6 @@ impl Record {
         instance.info = self.info;
         instance.forwards = self.forwards;
         instance
-    }
-
-    pub(crate) fn set_network(&mut self, network: &Network) {
-        let rule = match network.mode {
-            NetworkMode::Deny if network.hosts.is_empty() => "deny".to_owned(),
-            NetworkMode::Deny => format!("deny except {}", network.hosts.join(", ")),
-            _ => "allow".to_owned(),
-        };
-        self.info.insert("network".into(), rule);
     }
 
     pub(crate) fn check_running(&self) -> Result<(), Error> {

@@ -1,10 +1,8 @@
-//! `start`: the last checks, the network policy of now, and the mark that the instance runs.
+//! `start`: a keeper for the instance, and the mark that it runs.
 
-use std::collections::BTreeMap;
+use kdn_protocol::{Error, ErrorKind, Instance, StartParams, State, driver::Context};
 
-use kdn_protocol::{Error, Instance, Secret, StartParams, State, Workspace, driver::Context};
-
-use crate::{ports, step, store::Store};
+use crate::{live, step, store::Store};
 
 pub(crate) async fn start(store: &Store, params: StartParams, context: &Context) -> Result<Instance, Error> {
     let Some((record, _claim)) = store.claim(&params.id)? else {
@@ -14,31 +12,38 @@ pub(crate) async fn start(store: &Store, params: StartParams, context: &Context)
         return Ok(record.into_instance());
     }
     record.check_whole()?;
-    if let Some(workspace) = &record.workspace {
-        check_secrets(workspace, &params.secret_values)?;
+    if !record.source.is_dir() {
+        let message = format!("the folder of the sources {} is gone", record.source.display());
+        return Err(
+            Error::new(ErrorKind::Unavailable, message).hint("bring it back, or remove the workspace")
+        );
     }
+    let place = store.place(&params.id);
     let delay = record.step_delay();
-    step::step(context, delay, "Applying network policy", "Network policy applied").await?;
-    step::step(context, delay, "Starting instance", "Instance started").await?;
-    store.change(|book| {
-        ports::check_free(&params.id, book)?;
-        let record = book.get_mut(&params.id)?;
-        record.state = State::Running;
-        record.set_network(&params.network);
-        Ok(record.clone().into_instance())
-    })
-}
-
-/// Whether each secret of the workspace came with its value.
-fn check_secrets(workspace: &Workspace, values: &BTreeMap<String, Secret<String>>) -> Result<(), Error> {
-    let injected = workspace.secrets.iter().map(|secret| &secret.name);
-    let environment = workspace.environment.iter().filter_map(|variable| variable.secret.as_ref());
-    for name in injected.chain(environment) {
-        if !values.contains_key(name) {
-            let message = format!("the value of secret {name:?} did not come");
-            return Err(Error::invalid_workspace(format!("secretValues.{name}"), message)
-                .hint(format!("make it: `kdn secret create {name}`")));
+    step::step(context, delay, "Preparing instance", "Instance prepared").await?;
+    if record.reason.is_some() || live::is_running(&place) {
+        // It did not end by a `stop`, or its record was changed by hand.
+        live::end(&place, std::time::Duration::ZERO).await?;
+    }
+    let launch = live::launch(&place, &record, &params.secret_values).await?;
+    let started = async {
+        step::step(context, delay, "Starting instance", "Instance started").await?;
+        store.change(|book| {
+            let record = book.get_mut(&params.id)?;
+            record.state = State::Running;
+            record.reason = None;
+            Ok(record.clone().into_instance())
+        })
+    };
+    match started.await {
+        Ok(instance) => {
+            // Until now the keeper would have ended together with this process.
+            launch.confirm().await?;
+            Ok(instance)
+        }
+        Err(error) => {
+            launch.abandon().await;
+            Err(error)
         }
     }
-    Ok(())
 }

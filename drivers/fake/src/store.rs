@@ -1,5 +1,5 @@
 //! The driver's folder: one file of records, replaced as a whole under a lock that all processes share; a claim for
-//! each change under way; the homes.
+//! each change under way; the homes; and a folder of work for each instance that runs or is made.
 
 use std::{
     fs::{self, File},
@@ -7,13 +7,24 @@ use std::{
     path::PathBuf,
 };
 
-use kdn_protocol::{Error, ErrorKind, Instance};
+use kdn_protocol::{Error, ErrorKind, Instance, State};
 
 use crate::{
     claim::{self, Claim},
-    files,
+    files, live,
     record::{Book, Record, number},
 };
+
+/// Where an instance is, and how its processes are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) home: PathBuf,
+    /// What is needed only while the instance runs or is made.
+    pub(crate) work: PathBuf,
+    /// Which no other instance on this machine has.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are no processes"))]
+    pub(crate) mark: String,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -25,13 +36,30 @@ impl Store {
         Self { dir }
     }
 
-    /// The home of the instance `id`.
-    pub(crate) fn home(&self, id: &str) -> PathBuf {
-        self.homes().join(id)
+    /// Where the instance `id` is.
+    pub(crate) fn place(&self, id: &str) -> Place {
+        let dir = self.dir.canonicalize().unwrap_or_else(|_| self.dir.clone());
+        Place {
+            home: self.homes().join(id),
+            work: self.dir.join("work").join(id),
+            mark: dir.join(id).display().to_string(),
+        }
     }
 
-    /// All records. Needs no lock, since the file is never written in place.
+    /// All records, with the states of now. Needs no lock, since the file is never written in place.
     pub(crate) fn read(&self) -> Result<Book, Error> {
+        let mut book = self.recorded()?;
+        for record in book.instances.values_mut().filter(|record| record.state == State::Running) {
+            if !live::is_running(&self.place(&record.id)) {
+                record.state = State::Stopped;
+                record.reason = Some("its keeper has ended".into());
+            }
+        }
+        Ok(book)
+    }
+
+    /// The records as they are written.
+    fn recorded(&self) -> Result<Book, Error> {
         let path = self.file();
         match fs::read(&path) {
             Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|error| self.salvage(&error))),
@@ -56,7 +84,7 @@ impl Store {
     /// `edit` must not drop a [`Claim`], which takes the same lock.
     pub(crate) fn change<T>(&self, edit: impl FnOnce(&mut Book) -> Result<T, Error>) -> Result<T, Error> {
         let _lock = self.lock()?;
-        let mut book = self.read()?;
+        let mut book = self.recorded()?;
         let result = edit(&mut book)?;
         let text = serde_json::to_vec(&book).map_err(|error| Error::internal(error.to_string()))?;
         files::replace(&self.file(), &text)?;
@@ -66,7 +94,7 @@ impl Store {
     /// The record of `id`, and the sole right to change it until the claim is dropped. `None`: no such instance.
     pub(crate) fn claim(&self, id: &str) -> Result<Option<(Record, Claim)>, Error> {
         // Without instances there may be no folder, and none is made.
-        if !self.read()?.instances.contains_key(id) {
+        if !self.recorded()?.instances.contains_key(id) {
             return Ok(None);
         }
         let _lock = self.lock()?;
@@ -81,14 +109,15 @@ impl Store {
     /// A free id and its empty home, claimed.
     pub(crate) fn claim_new(&self) -> Result<(String, Claim), Error> {
         let _lock = self.lock()?;
-        let book = self.read()?;
+        let book = self.recorded()?;
         let mut number = book.next_id;
         loop {
             let id = format!("fake-{number:03}");
             if !book.instances.contains_key(&id)
                 && let Some(claim) = self.take_claim(&id)?
             {
-                let home = self.home(&id);
+                let Place { home, work, .. } = self.place(&id);
+                files::remove_dir(&work)?;
                 files::remove_dir(&home)?;
                 files::create_dir(&home)?;
                 return Ok((id, claim));
@@ -112,12 +141,15 @@ impl Store {
 
     fn remove_dead(&self) -> Result<(), Error> {
         let _lock = self.lock()?;
-        let book = self.read()?;
+        let book = self.recorded()?;
         for id in names(&self.claims()) {
             let path = self.claims().join(&id);
             if let Some(_claimed) = claim::try_lock(&path)? {
                 if !book.instances.contains_key(&id) {
-                    files::remove_dir(&self.home(&id))?;
+                    let place = self.place(&id);
+                    live::kill(&place)?;
+                    files::remove_dir(&place.work)?;
+                    files::remove_dir(&place.home)?;
                 }
                 fs::remove_file(&path)?;
             }

@@ -7,8 +7,8 @@ pub mod path;
 pub mod progress;
 pub mod stream;
 pub mod table;
-pub mod text;
 pub mod time;
 
 pub use error::{Advice, CommandError, INTERRUPTED};
+pub use kdn_protocol::visible as text;
 pub use notes::Notes;

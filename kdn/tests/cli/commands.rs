@@ -31,24 +31,27 @@ fn init() {
     let env = Env::new();
     let init = ["init", "-r", "fake", "-a", "claude", "-p", "demo"];
     let with = |more: &[&str]| env.run(&[&init, more].concat());
-    assert_snapshot!(with(&[]), @r"
+    assert_snapshot!(with(&[]), @r#"
     exit code 0
     --- stdout
     [ID]
     --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Writing files
     Files written
     Creating instance
     Instance created
-    ");
+    "#);
     assert_snapshot!(with(&["-o", "json"]), @r#"
     exit code 0
     --- stdout
     {
       "id": "[ID]"
     }
+    --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     "#);
-    assert_snapshot!(with(&["-v", "-n", "My App!", "-m", "ollama::qwen3::http://localhost:1", "--start"]), @r"
+    assert_snapshot!(with(&["-v", "-n", "My App!", "-m", "ollama::qwen3::http://localhost:1", "--start"]), @r#"
     exit code 0
     --- stdout
     Registered workspace:
@@ -63,15 +66,16 @@ fn init() {
       Configuration directory: [ROOT]/home/src/app/.kaiden
       State: running
     --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Writing files
     Files written
     Creating instance
     Instance created
-    Applying network policy
-    Network policy applied
+    Preparing instance
+    Instance prepared
     Starting instance
     Instance started
-    ");
+    "#);
     assert_snapshot!(with(&["-v", "-o", "json", "--start", "-m", "opus"]), @r#"
     exit code 0
     --- stdout
@@ -93,6 +97,8 @@ fn init() {
         "started": [TIME]
       }
     }
+    --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     "#);
 }
 
@@ -136,6 +142,8 @@ fn init_without_what_it_needs() {
         "take one of these agents: claude, codex, cursor, gemini, goose, openclaw, opencode, shell"
       ]
     }
+    --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     "#);
     assert_snapshot!(env.run(&["list"]), @r"
     exit code 0
@@ -271,8 +279,8 @@ fn start_and_stop() {
     --- stdout
     [ID]
     --- stderr
-    Applying network policy
-    Network policy applied
+    Preparing instance
+    Instance prepared
     Starting instance
     Instance started
     ");
@@ -357,19 +365,20 @@ fn not_found() {
     ");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn terminal_without_a_way_in() {
+fn terminal_for_a_command_that_is_not_there() {
     let env = with_app();
-    assert_snapshot!(env.run(&["terminal", "app", "no-such-command"]), @r#"
-    exit code 125
+    assert_snapshot!(env.run(&["terminal", "app", "no-such-command"]), @r"
+    exit code 127
     --- stderr
-    Applying network policy
-    Network policy applied
+    Preparing instance
+    Instance prepared
     Starting instance
     Instance started
-    Error: failed to open a terminal: command not found: "no-such-command"
-    install no-such-command, or add its folder to PATH
-    "#);
+    kdn-runtime-fake: command not found: no-such-command
+    hint: install it, or add its folder to PATH
+    ");
 }
 
 #[test]
@@ -406,8 +415,8 @@ fn info_and_runtime_list() {
     assert_snapshot!(env.run(&["runtime", "list", "--all"]), @r"
     exit code 0
     --- stdout
-    NAME  DESCRIPTION                                                                                        LOCAL  DRIVER                                NOTE
-    fake  Keeps workspaces as records and runs their commands on this machine, without isolation; for tests  yes    [ROOT]/bin/kdn-runtime-fake  hidden, but usable by its name
+    NAME  DESCRIPTION                                                                      LOCAL  DRIVER                                NOTE
+    fake  Runs workspaces as ordinary processes of the user, without isolation; for tests  yes    [ROOT]/bin/kdn-runtime-fake  hidden, but usable by its name
     ");
 }
 
@@ -492,6 +501,7 @@ fn progress() {
       "id": "[ID]"
     }
     --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Writing files
     Files written
     Taking step 1 of 1
@@ -506,6 +516,7 @@ fn progress() {
       "id": "[ID]"
     }
     --- stderr
+    {"event":"note","text":"Warning: runtime \"fake\" does not isolate: the agent runs as you, with all your files in reach"}
     {"event":"start","inProgress":"Writing files","completed":"Files written"}
     {"event":"complete"}
     {"event":"start","inProgress":"Taking step 1 of 1","completed":"Step 1 of 1 taken"}
@@ -513,11 +524,13 @@ fn progress() {
     {"event":"start","inProgress":"Creating instance","completed":"Instance created"}
     {"event":"complete"}
     "#);
-    assert_snapshot!(init(&["--progress=none"]), @r"
+    assert_snapshot!(init(&["--progress=none"]), @r#"
     exit code 0
     --- stdout
     [ID]
-    ");
+    --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
+    "#);
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn an_interrupted_init_with_json() {
       "error": "interrupted"
     }
     --- stderr
+    {"event":"note","text":"Warning: runtime \"fake\" does not isolate: the agent runs as you, with all your files in reach"}
     {"event":"start","inProgress":"Writing files","completed":"Files written"}
     {"event":"fail","error":"cancelled"}
     "#);
@@ -88,19 +89,20 @@ fn an_interrupted_init_with_json() {
 fn an_interrupted_start_leaves_it_stopped() {
     let env = Env::new();
     let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", "1500"]);
-    init.expect("Applying network policy").signal(Signal::INT);
-    assert_snapshot!(init.finish(), @r"
+    init.expect("Preparing instance").signal(Signal::INT);
+    assert_snapshot!(init.finish(), @r#"
     exit code 130
     --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Writing files
     Files written
     Creating instance
     Instance created
-    Applying network policy
+    Preparing instance
     cancelled
     Error: interrupted
     The workspace app was made; 'kdn start app' tries again to start it
-    ");
+    "#);
     assert_eq!(env.list()[0]["state"], "stopped");
     env.assert_no_processes();
 }

@@ -79,6 +79,7 @@ fn ready(env: Env) -> Option<Env> {
     None
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn fake() {
     let env = Env::new();

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs};
 
 use insta::assert_snapshot;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::Env;
@@ -26,20 +26,33 @@ impl Env {
         fs::write(path, after).unwrap();
     }
 
+    /// Ends what runs of `fake` without kdn.
+    fn kill_keepers(&self) {
+        for process in self.processes() {
+            let pid = process.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap();
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        }
+        self.assert_no_processes();
+    }
+
     fn no_instances(&self) {
         self.edit_fake(|_| r#"{"next_id": 2, "instances": {}}"#.to_owned());
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_state_is_that_of_now() {
     let env = with_app();
-    env.edit_fake(|json| json.replace("stopped", "running"));
+    let stored = env.storage().join("instances.json");
+    let before = fs::read_to_string(&stored).unwrap();
+    env.ok(&["start", "app"]);
+    fs::write(&stored, before).unwrap();
     assert_eq!(env.list()[0]["state"], "running");
     env.ok(&["start", "app"]);
     assert!(env.list()[0]["timestamps"]["started"].is_u64());
 
-    env.edit_fake(|json| json.replace("running", "stopped"));
+    env.kill_keepers();
     let app = &env.list()[0];
     assert_eq!((&app["state"], &app["timestamps"]["started"]), (&json!("stopped"), &json!(null)));
     assert!(env.run(&["list", "--no-refresh"]).stdout.contains("running"));
@@ -48,6 +61,7 @@ fn the_state_is_that_of_now() {
     assert_eq!(env.list(), [json!(null); 0]);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_restarted_workspace_runs_since_its_restart() {
     let env = with_app();
@@ -56,7 +70,7 @@ fn a_restarted_workspace_runs_since_its_restart() {
     let first = started(&env);
     env.ok(&["start", "app"]);
     assert_eq!(started(&env), first, "it went on running");
-    env.edit_fake(|json| json.replace("running", "stopped"));
+    env.kill_keepers();
     env.ok(&["start", "app"]);
     assert!(started(&env) > first);
 }
@@ -286,7 +300,7 @@ fn two_that_change_one_workspace_wait_for_each_other() {
     let env = Env::new();
     env.ok(&[&INIT[..], &["--fake-step-delay", "700"]].concat());
     let mut start = env.start(&["start", "app"]);
-    start.expect("Applying network policy").signal(Signal::STOP);
+    start.expect("Preparing instance").signal(Signal::STOP);
     let mut stop = env.start(&["stop", "app", "--progress", "none"]);
     stop.expect("Waiting for another kdn to finish with app");
 

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 /// Far more than anything takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+const DRIVER: &str = env!("CARGO_BIN_EXE_kdn-runtime-fake");
+
 pub(crate) struct Client {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -33,9 +35,10 @@ impl Client {
     }
 
     pub(crate) fn open_with(storage: &Path, limits: Value) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kdn-runtime-fake"))
+        let mut child = Command::new(DRIVER)
             .env("KDN_RUNTIME_PROTOCOL", "1")
             .env("FOREIGN", "the user's own")
+            .env("KDN_FAKE_SECRET_STORE", storage.with_file_name("secrets.json"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -120,6 +123,31 @@ impl Client {
         }
     }
 
+    /// The process of the plan for a command in `fake-001`, as a host runs it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn plan(&mut self, command: &[&str]) -> Command {
+        let plan = self.ok("terminal", json!({"id": "fake-001", "command": command}));
+        let mut process = Command::new(plan["program"].as_str().unwrap_or(DRIVER));
+        process.args(plan["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()));
+        process.env("FOREIGN", "the user's own").env("HIDDEN", "the user's own");
+        for (name, value) in plan["env"].as_object().unwrap() {
+            match value.as_str() {
+                Some(value) => process.env(name, value),
+                None => process.env_remove(name),
+            };
+        }
+        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        process
+    }
+
+    /// What a shell script prints in `fake-001`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn script(&mut self, script: &str) -> String {
+        let output = self.plan(&["sh", "-c", script]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn list(&mut self) -> Vec<Value> {
         self.ok("list", json!({}))["instances"].as_array().unwrap().clone()
     }
@@ -143,6 +171,16 @@ impl Client {
             assert!(start.elapsed() < Duration::from_secs(5), "the driver does not end");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Waits until something is the case.
+#[cfg(target_os = "linux")]
+pub(crate) fn wait_until(what: &str, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < PATIENCE, "{what}: not yet");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -185,6 +223,24 @@ impl Place {
         workspace
     }
 
+    /// The processes whose arguments or environment name this place, apart from this one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let own = std::process::id();
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let place = self.storage.parent().unwrap().to_str().unwrap();
+        let names = |pid: u32, file: &str| {
+            let content = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&content).contains(place)
+        };
+        let folder =
+            |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(place));
+        pids.filter(|pid| *pid != own && (names(*pid, "cmdline") || names(*pid, "environ") || folder(*pid)))
+            .filter(|pid| !is_driver(*pid))
+            .collect()
+    }
+
     /// The files of the storage folder by their relative path, apart from the one that is only ever locked.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
@@ -198,8 +254,26 @@ impl Place {
                 files.push(path.strip_prefix(&self.storage).unwrap().to_str().unwrap().to_owned());
             }
         }
-        files.retain(|file| file != "lock" && file != "homes" && file != "claims");
+        files.retain(|file| !["lock", "homes", "claims", "work"].contains(&file.as_str()));
         files.sort();
         files
+    }
+}
+
+/// A driver has the place in its environment, but is no process of an instance.
+#[cfg(target_os = "linux")]
+fn is_driver(pid: u32) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == b"KDN_RUNTIME_PROTOCOL=1")
+}
+
+impl Drop for Place {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        for pid in self.processes() {
+            let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 }

@@ -4,9 +4,17 @@
 #![expect(clippy::needless_pass_by_value, reason = "`json!` makes values to give away")]
 
 mod client;
+#[cfg(target_os = "linux")]
+mod gateway;
+#[cfg(target_os = "linux")]
+mod install;
 mod lifecycle;
 #[cfg(unix)]
 mod processes;
 #[cfg(unix)]
 mod rollback;
+#[cfg(target_os = "linux")]
+mod running;
 mod state;
+#[cfg(target_os = "linux")]
+mod terminal;

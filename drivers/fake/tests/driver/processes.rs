@@ -14,6 +14,7 @@ fn create_at_once(sessions: &mut [Client], workspace: impl Fn(u32) -> Value) -> 
     answers.map(|instance| instance["id"].as_str().unwrap().to_owned()).collect()
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn creates_at_once_get_ids_and_ports_of_their_own() {
     let place = Place::new();

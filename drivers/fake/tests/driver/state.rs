@@ -23,9 +23,12 @@ fn instances_of_earlier_versions_work() {
     write(&place, &json!({"next_id": 3, "instances": {"fake-002": record}}).to_string());
     let mut driver = place.open();
     let listed = driver.list().remove(0);
-    assert_eq!((&listed["workspaceId"], &listed["state"]), (&json!(""), &json!("running")));
+    assert_eq!(
+        (&listed["workspaceId"], &listed["state"]),
+        (&json!(""), &json!(if cfg!(target_os = "linux") { "stopped" } else { "running" }))
+    );
     assert_eq!(driver.ok("list", json!({"workspaceIds": ["0".repeat(64)]}))["instances"], json!([]));
-    driver.ok("terminal", json!({"id": "fake-002", "command": ["sh"]}));
+    driver.ok("start", json!({"id": "fake-002", "network": {}}));
     driver.ok("stop", json!({"id": "fake-002"}));
     assert_eq!(driver.kind("create", place.workspace(1, json!({"name": "old"}))), "already_exists");
     assert_eq!(driver.ok("create", place.workspace(1, json!({})))["id"], "fake-003");
@@ -43,8 +46,8 @@ fn a_record_that_is_damaged_hides_no_other_and_can_be_removed() {
         &json!({"next_id": 4, "instances": {"fake-001": fine, "fake-002": 5, "fake-003": odd}}).to_string(),
     );
     let mut driver = place.open();
-    let states: Vec<Value> = driver.list().iter().map(|instance| instance["state"].clone()).collect();
-    assert_eq!(states, ["running", "error", "error"]);
+    let broken = driver.list().iter().filter(|instance| instance["state"] == "error").count();
+    assert_eq!(broken, 2);
     assert_eq!(driver.kind("start", json!({"id": "fake-002", "network": {}})), "invalid_state");
     driver.ok("remove", json!({"id": "fake-002"}));
     driver.ok("remove", json!({"id": "fake-003"}));

@@ -1,4 +1,4 @@
-//! Text of others, such as drivers, made safe to show: what would act on a terminal is made visible instead.
+//! Text of others, such as drivers, made safe to show: what would act on a terminal is made visible (SEC-10).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Whether a terminal does something else than to show this character.
-pub(super) fn is_active(c: char) -> bool {
+pub fn is_active(c: char) -> bool {
     // `is_control`: C0, delete and C1. The rest separate lines, or reorder the text around them.
     c.is_control()
         || matches!(
