@@ -254,8 +254,9 @@ fn extra_fields(cx: &Cx, add: &dyn Fn(&mut Members)) -> Result<(), Stop> {
         let mut frame = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         frame.as_object_mut().into_iter().for_each(add);
         driver.send(&frame);
-        let answer = driver.answer(id)?;
-        answer.map_err(|fault| Stop::Failed(format!("{method} answered {fault}, with {frame}")))
+        let is_change = ["create", "start", "stop", "remove"].contains(&method);
+        let answer = if is_change { driver.answer(id) } else { driver.answer_within(id, cx.suite.patience) };
+        answer?.map_err(|fault| Stop::Failed(format!("{method} answered {fault}, with {frame}")))
     };
     for method in ["type", "flags"] {
         call(method, json!({}))?;
