@@ -128,6 +128,5 @@ fn shutdown_answered(cx: &mut Cx) -> Result<(), Stop> {
     let id = driver.request("shutdown", &json!({}));
     driver.close_stdin();
     let answer = driver.answer_within(id, cx.suite.patience)?;
-    ensure!(answer.is_ok(), "shutdown answered {}", answer.unwrap_err());
-    Ok(())
+    answer.map(drop).map_err(|fault| Stop::Failed(format!("shutdown answered {fault}")))
 }

@@ -13,6 +13,8 @@ use crate::{
 
 use super::wire::{END, MOST, instances, list, listed, padded, respond, rest};
 
+/// How long a driver may take to read what is large, be it slowly built and on a busy machine.
+const READ: Duration = Duration::from_secs(10);
 /// The smallest limit that a host may set.
 const SMALL: usize = 1024 * 1024;
 
@@ -190,7 +192,7 @@ fn large_result(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("initialize", &initialize_small(cx))?;
     for (method, params) in [("info", of(&id_of(&instance))), ("list", json!({}))] {
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), cx.suite.patience)?;
+        let response = driver.response(&json!(id), READ)?;
         let kind = kind_of_small(method, &response)?;
         ensure!(
             kind.as_deref() == Some("frame_too_large"),
@@ -207,7 +209,7 @@ fn large_plan(cx: &mut Cx) -> Result<(), Stop> {
     let instance = cx.running(&mut driver, &cx.workspace())?;
     let script = format!("# {}", "x".repeat(SMALL));
     let id = driver.request("terminal", &json!({"id": instance, "command": ["/bin/sh", "-c", script]}));
-    let response = driver.response(&json!(id), cx.suite.patience)?;
+    let response = driver.response(&json!(id), READ)?;
     match kind_of_small("terminal", &response)?.as_deref() {
         // A plan need not hold the command, and a driver may refuse one that no system can run.
         None | Some("frame_too_large" | "invalid_params") => driver.shutdown(),
@@ -223,7 +225,7 @@ fn large_error(cx: &mut Cx) -> Result<(), Stop> {
     for (method, params, due) in calls {
         let shown = if method.len() > 20 { "a method with a large name" } else { method };
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), cx.suite.patience)?;
+        let response = driver.response(&json!(id), READ)?;
         let kind = kind_of_small(shown, &response)?;
         ensure!(kind.is_some(), "{shown} with a value of {} bytes succeeded, where {due} was due", SMALL + 1);
     }
@@ -234,7 +236,7 @@ fn oversized_request(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     driver.raw(format!("{}\n", padded("create", 900, &cx.workspace(), MOST + 1)).as_bytes());
     driver.close_stdin();
-    driver.exit(cx.suite.patience)?;
+    driver.exit(READ)?;
     let left = instances(cx)?;
     ensure!(left.is_empty(), "a create of {} bytes made {left:?}", MOST + 1);
     Ok(())
@@ -243,7 +245,7 @@ fn oversized_request(cx: &mut Cx) -> Result<(), Stop> {
 fn oversized_frame(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     driver.raw(format!("{}\n", padded("list", 900, &json!({}), MOST + 1)).as_bytes());
-    let status = driver.exit(cx.suite.patience)?;
+    let status = driver.exit(READ)?;
     ensure!(!status.success(), "the driver exited with {status} after a frame of {} bytes", MOST + 1);
     driver.drain(END)?;
     let wrong = driver.unasked().into_iter().find(|message| {
