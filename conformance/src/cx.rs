@@ -24,8 +24,6 @@ use crate::{
     watch::{Findings, Watch},
 };
 
-/// How much longer a change may take than another request.
-const CHANGE: u32 = 60;
 /// How long what is being killed may take to be gone.
 const GONE: Duration = Duration::from_secs(2);
 /// A variable of the user that is no business of a workspace.
@@ -42,6 +40,8 @@ pub(crate) struct Suite {
     pub(crate) manifest: Option<Manifest>,
     /// How long to wait for the answer to a request that is no change.
     pub(crate) patience: Duration,
+    /// How long to wait for the answer to a change.
+    pub(crate) change_patience: Duration,
     pub(crate) seed: u64,
     /// The variables of the suite's own environment that drivers get.
     pub(crate) env: BTreeMap<String, String>,
@@ -129,7 +129,7 @@ impl Cx {
             program: self.suite.program.clone(),
             env,
             patience: self.suite.patience,
-            long_patience: self.suite.patience * CHANGE,
+            long_patience: self.suite.change_patience,
             transcript: self.transcript.clone(),
             watch: self.watch.clone(),
             interrupted: Arc::clone(&self.suite.interrupted),

@@ -12,7 +12,7 @@ pub struct Fixture {
     /// Variables of the suite's environment that the driver gets as they are, besides `PATH`: `HOME`,
     /// `XDG_RUNTIME_DIR`, `CONTAINERS_CONF`. Absent: none; `HOME` is an empty folder.
     pub pass_environment: Vec<String>,
-    /// Further variables for the driver. Absent: none.
+    /// Further variables for the driver; `${fixture}` in a value stands for the folder of this file. Absent: none.
     pub environment: BTreeMap<String, String>,
     /// `options` of each `create`. Absent: none.
     pub options: BTreeMap<String, String>,
@@ -22,8 +22,6 @@ pub struct Fixture {
     pub agent: Option<Value>,
     /// A secret in the backend's own store. Absent: checks of `runtimeSecrets` are skipped.
     pub runtime_secret: Option<StoredSecret>,
-    /// How to break and mend the backend. Absent: checks that need it are skipped.
-    pub without_backend: BTreeMap<String, String>,
 }
 
 /// A secret that the backend's store has.
@@ -63,7 +61,15 @@ impl Fixture {
         let shown = || path.display().to_string();
         let text =
             fs::read_to_string(path).map_err(|source| FixtureError::Unreadable { path: shown(), source })?;
-        serde_json::from_str(&text).map_err(|source| FixtureError::Malformed { path: shown(), source })
+        let mut fixture: Self = serde_json::from_str(&text)
+            .map_err(|source| FixtureError::Malformed { path: shown(), source })?;
+        let folder =
+            path.canonicalize().map_err(|source| FixtureError::Unreadable { path: shown(), source })?;
+        let folder = folder.parent().unwrap_or(path).to_string_lossy().into_owned();
+        for value in fixture.environment.values_mut() {
+            *value = value.replace("${fixture}", &folder);
+        }
+        Ok(fixture)
     }
 
     /// Whether a field of this name has a value.
@@ -71,7 +77,6 @@ impl Fixture {
         match field {
             "runtimeSecret" => self.runtime_secret.is_some(),
             "slowOptions" => self.slow_options.is_some(),
-            "withoutBackend" => !self.without_backend.is_empty(),
             _ => false,
         }
     }

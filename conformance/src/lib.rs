@@ -21,3 +21,4 @@ mod stop;
 mod watch;
 
 pub use checks::all as checks;
+pub use env::for_drivers as env_for_drivers;

@@ -1,7 +1,11 @@
 //! The processes of the machine, as far as the suite can see them.
 
 use std::{
-    fs, thread,
+    collections::HashSet,
+    fs,
+    io::Read,
+    sync::LazyLock,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -60,10 +64,22 @@ pub(crate) fn wait<T>(within: Duration, list: impl Fn() -> Vec<T>) -> Vec<T> {
     }
 }
 
+/// The processes that were there before the suite, which no check can have started.
+static BEFORE: LazyLock<HashSet<u32>> = LazyLock::new(|| ids().collect());
+
+/// Takes note of the processes that are there before any driver is started.
+pub(crate) fn begin() {
+    LazyLock::force(&BEFORE);
+}
+
+fn ids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 fn all(places: &[&str], text: &str) -> Vec<Process> {
-    let ids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    ids.filter(|id| *id != std::process::id())
+    ids()
+        .filter(|id| *id != std::process::id() && !BEFORE.contains(id))
         .filter(|id| places.iter().any(|place| contains(&read(*id, place), text)))
         .filter_map(|id| {
             let arguments = read(id, "cmdline");
@@ -75,7 +91,11 @@ fn all(places: &[&str], text: &str) -> Vec<Process> {
 }
 
 fn read(id: u32, place: &str) -> Vec<u8> {
-    fs::read(format!("/proc/{id}/{place}")).unwrap_or_default()
+    // Such a file does not tell its size.
+    let mut content = Vec::with_capacity(8 * 1024);
+    let file = fs::File::open(format!("/proc/{id}/{place}"));
+    let _ = file.and_then(|mut file| file.read_to_end(&mut content));
+    content
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {

@@ -21,8 +21,8 @@ use crate::{
     client::{Driver, Launch, Transcript},
     cx::{self, Cx, Suite},
     fixture::Fixture,
-    glob,
     outcome::{Outcome, Report, Subject, Timing, Verdict},
+    processes,
     schema::Schemas,
     stop::Stop,
     watch::{Findings, Watch},
@@ -33,11 +33,11 @@ use crate::{
 pub struct Options {
     /// The driver's executable.
     pub driver: PathBuf,
-    /// The profiles to run. Empty: all.
+    /// The checks to run.
+    pub checks: Vec<&'static Check>,
+    /// The profiles that were asked for. Empty: all.
     pub profiles: Vec<Profile>,
-    /// Patterns of ids of checks, with `*` and `?`. Empty: all.
-    pub only: Vec<String>,
-    /// Leaves out the checks that wait for deadlines.
+    /// Whether checks that wait for deadlines were left out.
     pub quick: bool,
     /// Counts warnings as failures.
     pub strict: bool,
@@ -45,8 +45,10 @@ pub struct Options {
     pub seed: u64,
     /// How many checks run at once.
     pub jobs: usize,
-    /// How long to wait for an answer that is due.
+    /// How long to wait for the answer to a request that is no change.
     pub patience: Duration,
+    /// How long to wait for the answer to a change.
+    pub change_patience: Duration,
     /// What the user told about the driver.
     pub fixture: Fixture,
     /// The environment that drivers get, besides what the fixture says.
@@ -59,9 +61,19 @@ pub struct Options {
     pub interrupted: Arc<AtomicBool>,
 }
 
-/// Runs the checks; `done` sees each verdict as it comes, in no particular order.
-pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
+/// What happens while checks run.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A check has begun.
+    Begun(&'static Check),
+    /// A check is done.
+    Done(&'a Verdict),
+}
+
+/// Runs the checks; `tell` sees what happens, in no particular order.
+pub fn run(options: &Options, tell: &(dyn Fn(Event<'_>) + Sync)) -> Report {
     let started = Instant::now();
+    processes::begin();
     let findings = Findings::default();
     let schemas = Schemas::new();
     let mut env = options.env.clone();
@@ -71,6 +83,7 @@ pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
         fixture: options.fixture.clone(),
         manifest: None,
         patience: options.patience,
+        change_patience: options.change_patience,
         seed: options.seed,
         env,
         probe: options.probe.clone(),
@@ -82,7 +95,7 @@ pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
     let (subject, timings) = describe(&mut suite);
     let suite = Arc::new(suite);
 
-    let selected: Vec<&'static Check> = checks::all().filter(|check| options.selects(check)).collect();
+    let selected = &options.checks;
     // Those that take long begin first.
     let mut queue: Vec<usize> = (0..selected.len()).collect();
     queue.sort_by_key(|at| !selected[*at].slow);
@@ -91,10 +104,11 @@ pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
     let work = || {
         while let Some(at) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
             let check = selected[*at];
+            tell(Event::Begun(check));
             let mut verdict = judge(&suite, check);
             // What other checks see of it counts at the end.
             if !checks::is_watched(check) {
-                done(&verdict);
+                tell(Event::Done(&verdict));
             }
             verdict.transcript.shrink_to_fit();
             verdicts.lock().unwrap_or_else(PoisonError::into_inner).push((*at, verdict));
@@ -112,7 +126,7 @@ pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
         if let (Outcome::Passed, Some(found)) = (&verdict.outcome, findings.of(verdict.check.id)) {
             verdict.outcome = blame(verdict.check, found);
         }
-        done(verdict);
+        tell(Event::Done(verdict));
     }
     Report {
         subject,
@@ -125,14 +139,6 @@ pub fn run(options: &Options, done: &(dyn Fn(&Verdict) + Sync)) -> Report {
         verdicts,
         timings,
         elapsed: started.elapsed(),
-    }
-}
-
-impl Options {
-    fn selects(&self, check: &Check) -> bool {
-        (self.profiles.is_empty() || self.profiles.contains(&check.profile()))
-            && (self.only.is_empty() || self.only.iter().any(|pattern| glob::matches(pattern, check.id)))
-            && !(self.quick && check.slow)
     }
 }
 
@@ -158,9 +164,9 @@ fn judge(suite: &Arc<Suite>, check: &'static Check) -> Verdict {
         Ok(Err(Stop::Broken(why))) => Outcome::Broken(why),
         Err(panic) => Outcome::Broken(format!("the check panicked: {}", said(panic.as_ref()))),
     };
-    let transcript = cx.transcript.clone();
+    let transcript = cx.transcript.lines();
     let _ = catch_unwind(AssertUnwindSafe(|| cx.clean_up()));
-    verdict(outcome, transcript.lines())
+    verdict(outcome, transcript)
 }
 
 fn blame(check: &Check, seen: String) -> Outcome {

@@ -434,6 +434,10 @@ fn null_in(value: &Value) -> Option<String> {
 
 /// Names and map keys joined by dots, with indices in brackets.
 fn is_field_path(path: &str) -> bool {
+    // Keys of these maps hold any characters.
+    if ["options.", "secretValues."].iter().any(|map| path.starts_with(map)) {
+        return true;
+    }
     let first = path.split(['.', '[']).next().unwrap_or_default();
     let mut depth = 0;
     let balanced = path.chars().all(|character| {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::Value;
 
 use crate::{Instance, Network, Secret};
 
@@ -17,8 +18,22 @@ pub struct StartParams {
     /// The network policy from now on; it replaces the one of `create`.
     pub network: Network,
     /// The values of the workspace's secrets, by name. They are never written to disk. Absent: none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unquoted")]
     pub secret_values: BTreeMap<String, Secret<String>>,
+}
+
+/// Reads values of secrets; no error quotes what is not of the right type.
+fn unquoted<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Secret<String>>, D::Error> {
+    let Value::Object(members) = Value::deserialize(deserializer)? else {
+        return Err(D::Error::custom("secretValues is not an object"));
+    };
+    let text = |(name, value)| match value {
+        Value::String(value) => Ok((name, Secret::new(value))),
+        _ => Err(D::Error::custom(format!("secretValues.{name} is not a string"))),
+    };
+    members.into_iter().map(text).collect()
 }
 
 impl StartParams {

@@ -3,6 +3,8 @@
 mod agents;
 mod claim;
 mod create;
+#[cfg(target_os = "linux")]
+mod defects;
 mod driver;
 mod env;
 mod files;
@@ -25,5 +27,9 @@ mod store;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(code) = defects::stand_in() {
+        return code;
+    }
     live::role().unwrap_or_else(kdn_protocol::driver::serve::<driver::Fake>)
 }

@@ -80,7 +80,8 @@ impl Instances {
                     secrets.get(&secret).map(|value| value.expose().clone()).ok_or_else(|| {
                         let message =
                             format!("the value of secret {secret:?} for {} did not come", variable.name);
-                        Error::new(ErrorKind::InvalidState, message)
+                        Error::invalid_workspace(format!("secretValues.{secret}"), message)
+                            .hint(format!("make it: `kdn secret create {secret}`"))
                     })?
                 }
                 (None, None) => continue,
