@@ -1,32 +1,49 @@
 //! The checks, a file for each profile or part of one.
 
+mod by_hand;
 mod cancellation;
 mod capabilities;
-mod core;
+mod endings;
 mod files;
+mod framing;
+mod gates;
 mod limits;
+mod manifest;
+mod messages;
 mod mounts;
 mod network;
+mod optional;
+mod params;
 mod security;
+mod session;
 mod terminal;
 mod watched;
+mod wire;
 
 use crate::check::Check;
 
 /// All checks, in the order in which they are reported.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let files: [&'static [Check]; 9] = [
-        core::CHECKS,
+    let files: &[&'static [Check]] = &[
+        framing::CHECKS,
+        messages::CHECKS,
+        params::CHECKS,
+        manifest::CHECKS,
+        session::CHECKS,
+        by_hand::CHECKS,
+        endings::CHECKS,
+        gates::CHECKS,
         terminal::CHECKS,
         cancellation::CHECKS,
         security::CHECKS,
+        optional::CHECKS,
         capabilities::CHECKS,
         network::CHECKS,
         limits::CHECKS,
         mounts::CHECKS,
         watched::CHECKS,
     ];
-    let mut all: Vec<&'static Check> = files.into_iter().flatten().collect();
+    let mut all: Vec<&'static Check> = files.iter().copied().flatten().collect();
     all.sort_by_key(|check| check.profile());
     all.into_iter()
 }

@@ -368,6 +368,20 @@ impl Driver {
         }
     }
 
+    pub(crate) fn has_exited(&mut self) -> Result<bool, Stop> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait()?;
+        }
+        Ok(self.status.is_some())
+    }
+
+    /// Closes this end of the driver's stdout, as soon as the driver writes the next time.
+    pub(crate) fn stop_listening(&mut self) {
+        self.launch.transcript.note("stdout closed at this end");
+        self.launch.watch.ended();
+        self.stdout = mpsc::channel().1;
+    }
+
     /// Reads on until stdout ends.
     pub(crate) fn drain(&mut self, within: Duration) -> Result<(), Stop> {
         let deadline = Instant::now() + within;
