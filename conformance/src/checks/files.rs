@@ -35,3 +35,31 @@ pub(super) fn that_contain(folder: &Path, text: &str) -> Vec<PathBuf> {
         .map(|(path, _)| path)
         .collect()
 }
+
+/// All files, links and folders below a folder: mode, owner, group, and content or target.
+#[cfg(unix)]
+pub(super) fn belongings(folder: &Path) -> BTreeMap<PathBuf, (String, u32, u32, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(metadata) = path.symlink_metadata() else { continue };
+        let mut content = Vec::new();
+        if metadata.is_dir() {
+            found.extend(belongings(&path));
+        } else if metadata.is_symlink() {
+            content = fs::read_link(&path).unwrap_or_default().into_os_string().into_encoded_bytes();
+        } else {
+            content = fs::read(&path).unwrap_or_default();
+        }
+        let content = String::from_utf8_lossy(&content).into_owned();
+        let mode = format!("{:o}", metadata.mode());
+        found.insert(path, (mode, metadata.uid(), metadata.gid(), content));
+    }
+    found
+}
+
+#[cfg(not(unix))]
+pub(super) fn belongings(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    tree(folder)
+}

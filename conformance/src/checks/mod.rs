@@ -3,22 +3,33 @@
 mod by_hand;
 mod cancellation;
 mod capabilities;
+mod concurrency;
+mod crash;
 mod endings;
+mod ends;
 mod files;
 mod framing;
 mod gates;
+mod idempotency;
+mod instances;
+mod life;
 mod limits;
+mod list;
 mod manifest;
 mod messages;
 mod mounts;
 mod network;
 mod optional;
 mod params;
+mod refused;
 mod security;
 mod session;
+mod steps;
 mod terminal;
+mod walk;
 mod watched;
 mod wire;
+mod workspace;
 
 use crate::check::Check;
 
@@ -33,8 +44,18 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         by_hand::CHECKS,
         endings::CHECKS,
         gates::CHECKS,
+        life::CHECKS,
+        refused::CHECKS,
+        ends::CHECKS,
+        list::CHECKS,
+        idempotency::CHECKS,
+        workspace::CHECKS,
+        steps::CHECKS,
         terminal::CHECKS,
         cancellation::CHECKS,
+        concurrency::CHECKS,
+        crash::CHECKS,
+        walk::CHECKS,
         security::CHECKS,
         optional::CHECKS,
         capabilities::CHECKS,

@@ -5,6 +5,6 @@ mod message;
 mod pipes;
 mod transcript;
 
-pub(crate) use driver::{Driver, Launch};
+pub(crate) use driver::{Driver, EXIT, Launch};
 pub(crate) use message::{Event, Fault, Reply, kind_of};
 pub(crate) use transcript::Transcript;

@@ -20,6 +20,8 @@ use crate::{agents, exec, probe};
 #[derive(Debug)]
 pub struct SandboxDriver {
     instances: Instances,
+    /// The size of a page of `list`, in bytes.
+    page: usize,
 }
 
 type Result<T> = std::result::Result<T, Error>;
@@ -54,7 +56,8 @@ impl Driver for SandboxDriver {
     }
 
     async fn open(params: InitializeParams) -> Result<Self> {
-        Ok(Self { instances: Instances::new(params.storage_dir, HostUser::current(), Means::find()) })
+        let instances = Instances::new(params.storage_dir, HostUser::current(), Means::find());
+        Ok(Self { instances, page: params.limits.max_frame_bytes / 2 })
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -87,8 +90,8 @@ impl Driver for SandboxDriver {
     }
 
     async fn list(&self, params: ListParams) -> Result<ListResult> {
-        let instances = self.instances.clone();
-        blocking(move || instances.list(params.workspace_ids).map(ListResult::new)).await
+        let (instances, page) = (self.instances.clone(), self.page);
+        blocking(move || instances.list(params, page)).await
     }
 
     async fn status(&self) -> Result<Status> {

@@ -2,6 +2,7 @@
 
 mod create;
 mod home;
+mod list;
 mod remove;
 mod start;
 mod stop;
@@ -59,15 +60,6 @@ impl Instances {
     /// The state of one instance now.
     pub fn info(&self, id: &str) -> Result<Instance> {
         self.look(id).ok_or_else(|| Error::instance_not_found(id))
-    }
-
-    /// The states of all instances now, or of those in `ids`.
-    pub fn list(&self, ids: Option<Vec<String>>) -> Result<Vec<Instance>> {
-        let ids = match ids {
-            Some(ids) => ids,
-            None => self.ids()?,
-        };
-        Ok(ids.iter().filter_map(|id| self.look(id)).collect())
     }
 
     /// The folder of an instance that exists.
@@ -136,10 +128,7 @@ impl Instances {
 
     /// Deletes what a creation or removal that was cut short has left behind. Called under the guard.
     fn sweep(&self) {
-        let entries = fs::read_dir(self.storage.join("instances")).into_iter().flatten().flatten();
-        for path in
-            entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').map(|entry| entry.path())
-        {
+        for path in self.hidden() {
             let lock = File::options().write(true).open(path.join(LOCK));
             let abandoned = match &lock {
                 Ok(lock) => sys::try_lock(lock).unwrap_or(false),
@@ -150,6 +139,12 @@ impl Instances {
                 let _ = remove::delete(&path);
             }
         }
+    }
+
+    /// The folders that are no instances: not yet, or no longer.
+    fn hidden(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let entries = fs::read_dir(self.storage.join("instances")).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').map(|entry| entry.path())
     }
 }
 

@@ -27,7 +27,8 @@ impl Instances {
         if let Some(last) = State::read(&folder) {
             last.clean_up()?;
         }
-        // From this step on the instance does not exist; what a crash leaves of it is swept up by the next creation.
+        // From this step on the instance does not exist; what a crash leaves of it is swept up by the
+        // next creation or listing.
         let gone = folder.with_file_name(format!(".gone-{id}"));
         fs::rename(&folder, &gone).doing("remove the instance")?;
         delete(&gone).doing(format_args!("delete {}", gone.display()))

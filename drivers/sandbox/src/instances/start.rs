@@ -23,15 +23,22 @@ impl Instances {
     /// Starts an instance; one that runs stays as it is.
     pub fn start(&self, params: &StartParams, context: &Context) -> Result<Instance> {
         let folder = self.folder(&params.id)?;
+        self.start_in(&folder, params, context).map_err(|error| {
+            // A removal at the same time can make anything fail.
+            if folder.is_dir() { error } else { Error::instance_not_found(&params.id) }
+        })
+    }
+
+    fn start_in(&self, folder: &Path, params: &StartParams, context: &Context) -> Result<Instance> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match liveness(&folder).doing("look at the instance")? {
+            match liveness(folder).doing("look at the instance")? {
                 Liveness::Running(_) => break,
                 Liveness::Stopped(_) => {
                     context.check()?;
                     context.steps().start("Starting sandbox", "Sandbox started");
-                    let plan = self.plan(&folder, &params.network, &params.secret_values)?;
-                    match supervisor::start(&folder, &plan) {
+                    let plan = self.plan(folder, &params.network, &params.secret_values)?;
+                    match supervisor::start(folder, &plan) {
                         Err(error) if error.kind() == ErrorKind::Busy => {}
                         outcome => {
                             outcome?;

@@ -1,0 +1,93 @@
+//! What the checks of instances share.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::{
+    client::Driver,
+    cx::{Cx, MARK},
+    processes::{self, Process},
+    stop::{Stop, ensure},
+};
+
+/// How often a rule about repetition is tried.
+pub(super) const TIMES: usize = 10;
+
+/// All instances, over all pages.
+pub(super) fn all(driver: &mut Driver) -> Result<Vec<Value>, Stop> {
+    Ok(pages(driver)?.into_iter().flatten().collect())
+}
+
+/// All pages of `list`.
+pub(super) fn pages(driver: &mut Driver) -> Result<Vec<Vec<Value>>, Stop> {
+    let (mut pages, mut params) = (Vec::new(), json!({}));
+    loop {
+        let page = driver.ok("list", &params)?;
+        pages.push(page["instances"].as_array().cloned().unwrap_or_default());
+        let Some(cursor) = page.get("nextCursor") else { return Ok(pages) };
+        ensure!(pages.len() < 1000, "list did not end after 1000 pages");
+        params = json!({"cursor": cursor});
+    }
+}
+
+/// The instances of a workspace.
+pub(super) fn of_workspace(driver: &mut Driver, workspace: &Value) -> Result<Vec<Value>, Stop> {
+    let listed = driver.ok("list", &json!({"workspaceIds": [workspace["workspaceId"]]}))?;
+    Ok(listed["instances"].as_array().cloned().unwrap_or_default())
+}
+
+/// The params of a `stop` without grace.
+pub(super) fn stop(id: &str) -> Value {
+    json!({"id": id, "graceSeconds": 0})
+}
+
+/// The workspace with another value in one field.
+pub(super) fn with(mut workspace: Value, field: &str, value: Value) -> Value {
+    workspace[field] = value;
+    workspace
+}
+
+/// The state that `info` tells.
+pub(super) fn state(driver: &mut Driver, id: &str) -> Result<String, Stop> {
+    let info = driver.ok("info", &json!({"id": id}))?;
+    Ok(info["state"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The processes with the environment of the workspaces of this check.
+pub(super) fn processes(cx: &Cx) -> Vec<Process> {
+    processes::marked(&format!("{MARK}={}", cx.mark()))
+}
+
+/// Text that is in a workspace and nowhere else, for what [`traces`] looks for.
+pub(super) fn canaries(cx: &Cx, workspace: &mut Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let canary = format!("canary-{}", cx.mark());
+    if let Some(environment) = workspace["environment"].as_array_mut() {
+        environment.push(json!({"name": "KDN_CANARY", "value": canary}));
+    }
+    workspace["files"] =
+        json!([{"path": ".config/canary", "contentBase64": BASE64.encode(canary.as_bytes())}]);
+    vec![text(&workspace["workspaceId"]), text(&workspace["name"]), canary]
+}
+
+/// The files of the storage folder that hold one of these texts, in their content or path.
+pub(super) fn traces(cx: &Cx, texts: &[String]) -> Vec<PathBuf> {
+    let found = texts.iter().flat_map(|text| super::files::that_contain(&cx.storage(), text));
+    found.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The paths of all files of the storage folder.
+pub(super) fn stored(cx: &Cx) -> BTreeSet<PathBuf> {
+    super::files::tree(&cx.storage()).into_keys().collect()
+}
+
+/// Waits for the `nth` step of a request to begin, from 0; `false` if the answer came first.
+pub(super) fn wait_for_step(driver: &mut Driver, id: u64, nth: usize) -> Result<bool, Stop> {
+    let mut seen = 0;
+    driver.wait_for_event(id, |event| {
+        seen += usize::from(event.step() == "start");
+        seen > nth
+    })
+}
