@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, of_workspace, processes, state, stop, traces, wait_for_step};
+use super::instances::{all, canaries, of_workspace, processes, session, state, stop, traces, wait_for_step};
 use crate::{
     check::{Check, Need},
     client::{Driver, EXIT, Reply},
@@ -306,12 +306,6 @@ fn outlive(cx: &Cx) -> Result<Vec<machine::Process>, Stop> {
     cx.running(&mut driver, &cx.workspace())?;
     driver.shutdown()?;
     Ok(machine::marked(cx.mark()))
-}
-
-/// The session of a process, the fourth number behind its name.
-fn session(id: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }
 
 fn own_session(cx: &mut Cx) -> Result<(), Stop> {

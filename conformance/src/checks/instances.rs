@@ -1,6 +1,6 @@
 //! What the checks of instances share.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -90,4 +90,10 @@ pub(super) fn wait_for_step(driver: &mut Driver, id: u64, nth: usize) -> Result<
         seen += usize::from(event.step() == "start");
         seen > nth
     })
+}
+
+/// The session of a process, the fourth number behind its name.
+pub(super) fn session(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }

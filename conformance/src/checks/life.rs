@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{TIMES, processes, state, stop};
+use super::instances::{TIMES, processes, session, state, stop};
 use crate::{
     check::{Check, Need},
     client::Driver,
@@ -175,25 +175,28 @@ fn info_other_process(cx: &mut Cx) -> Result<(), Stop> {
     watcher.refused("info", &of(&id), "instance_not_found").map(drop)
 }
 
-/// What makes an instance run: the processes with its environment or, where they have none, all that is about this
-/// check but the driver.
-fn vitals(cx: &Cx, driver: &Driver) -> Vec<Process> {
+/// What makes an instance run: the processes with its environment or, where they have none, all that would outlive
+/// the driver.
+fn vitals(cx: &Cx) -> Vec<Process> {
     let inside = processes(cx);
-    let all = if inside.is_empty() { machine::marked(cx.mark()) } else { inside };
-    all.into_iter().filter(|process| process.id != driver.pid()).collect()
+    if !inside.is_empty() {
+        return inside;
+    }
+    let own = session(std::process::id());
+    machine::marked(cx.mark()).into_iter().filter(|process| session(process.id) != own).collect()
 }
 
 fn info_after_death(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
-    let mut killed = vitals(cx, &driver);
+    let mut killed = vitals(cx);
     if killed.is_empty() {
         return Err(Stop::Skipped("a running instance has no process that could be killed".into()));
     }
     while !killed.is_empty() {
         killed.iter().for_each(Process::kill);
         thread::sleep(Duration::from_millis(2));
-        killed = vitals(cx, &driver);
+        killed = vitals(cx);
     }
     let mut last = String::new();
     let is_told = plan::wait(cx.suite.patience, || {
