@@ -63,6 +63,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["WORK-17"],
         homes_apart,
     )
+    .slow()
     .needs(&[Need::Capability("terminal"), Need::NotIsolated]),
     Check::new("lifecycle/file-content", "files have their content", &["WORK-06"], file_content)
         .needs(TERMINAL),
@@ -95,7 +96,8 @@ pub(super) const CHECKS: &[Check] = &[
         "the host's files are not needed after create",
         &["WORK-10"],
         host_files_gone,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/foreign-processes",
         "an instance does not see the processes of the host and of other instances",
@@ -123,6 +125,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["WORK-04", "WORK-06"],
         instances_apart,
     )
+    .slow()
     .needs(TERMINAL),
     Check::new(
         "lifecycle/install-environment",
