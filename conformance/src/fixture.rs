@@ -22,6 +22,9 @@ pub struct Fixture {
     pub agent: Option<Value>,
     /// A secret in the backend's own store. Absent: checks of `runtimeSecrets` are skipped.
     pub runtime_secret: Option<StoredSecret>,
+    /// Variables with which the driver does not find its backend: a `PATH` that leads nowhere, the address of nobody.
+    /// Absent: checks without the backend are skipped.
+    pub without_backend: BTreeMap<String, String>,
 }
 
 /// A secret that the backend's store has.
@@ -77,6 +80,7 @@ impl Fixture {
         match field {
             "runtimeSecret" => self.runtime_secret.is_some(),
             "slowOptions" => self.slow_options.is_some(),
+            "withoutBackend" => !self.without_backend.is_empty(),
             _ => false,
         }
     }

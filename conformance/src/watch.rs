@@ -111,6 +111,10 @@ impl Watch {
             let frame: Value = serde_json::from_slice(line).unwrap_or_default();
             self.has_created.fetch_or(frame["method"] == "create", Ordering::Relaxed);
             state.take_sent(&frame);
+            if line.len() > kdn_protocol::frame::MAX_FRAME_BYTES {
+                // It may be answered with the id null.
+                state.nulls_due += 1;
+            }
         }
     }
 
@@ -381,9 +385,17 @@ impl State {
 }
 
 impl Watch {
-    /// Stdin was closed or a signal sent: what runs may be cancelled.
+    /// Stdin was closed or a signal sent: what runs may be cancelled, and a last line without its end be answered.
     pub(crate) fn ended(&self) {
-        self.state().cancel_all();
+        let mut state = self.state();
+        let rest = std::mem::take(&mut state.unsent);
+        if !rest.trim_ascii().is_empty() {
+            let frame: Value = serde_json::from_slice(&rest).unwrap_or_default();
+            self.has_created.fetch_or(frame["method"] == "create", Ordering::Relaxed);
+            state.take_sent(&frame);
+            state.nulls_due += 1;
+        }
+        state.cancel_all();
     }
 }
 

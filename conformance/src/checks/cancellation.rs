@@ -86,6 +86,13 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .needs(SLOW),
     Check::new(
+        "cancellation/only-the-one",
+        "other requests go on when one is cancelled",
+        &["CANC-03"],
+        only_the_one,
+    )
+    .needs(DECLARED),
+    Check::new(
         "cancellation/unknown-id",
         "the cancellation of what is not running is ignored",
         &["CANC-04"],
@@ -124,6 +131,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["LIFE-24"],
         end_of_stdin_start,
     )
+    .slow()
     .needs(DECLARED),
 ];
 
@@ -304,6 +312,17 @@ fn ignored(driver: &mut Driver) -> Result<(), Stop> {
     let unasked = driver.unasked();
     ensure!(unasked.is_empty(), "a cancellation of what is not running was answered with {unasked:?}");
     Ok(())
+}
+
+fn only_the_one(cx: &mut Cx) -> Result<(), Stop> {
+    let mut driver = cx.open()?;
+    let (one, two) = (cx.slow_workspace(), cx.slow_workspace());
+    let first = driver.request("create", &one);
+    let second = driver.request("create", &two);
+    driver.cancel(first);
+    let answer = driver.answer(second)?;
+    ensure!(answer.is_ok(), "of two creates one was cancelled, and the other answered {answer:?}");
+    driver.answer_within(first, ROLLED_BACK).map(drop)
 }
 
 fn unknown_id(cx: &mut Cx) -> Result<(), Stop> {

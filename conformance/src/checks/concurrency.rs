@@ -27,19 +27,22 @@ pub(super) const CHECKS: &[Check] = &[
         "of a start and a remove at once only one succeeds",
         &["CONC-03"],
         |cx| start_and_remove(cx, false),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/start-and-remove-apart",
         "of a start and a remove by two processes at once only one succeeds",
         &["CONC-04"],
         |cx| start_and_remove(cx, true),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/stop-and-start",
         "after a start and a stop at once the instance is in one piece",
         &["CONC-03"],
         stop_and_start,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/create-race",
         "processes that create one workspace at once make one instance",
@@ -69,13 +72,15 @@ pub(super) const CHECKS: &[Check] = &[
         "list and info are right while another process changes other instances",
         &["CONC-06"],
         list_while_changing,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/new-process-each-time",
         "a whole life works when each call is made to a new process",
         &["LIFE-15"],
         new_process_each_time,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/same-after-restart",
         "a new process of the driver reports the same instances",

@@ -32,25 +32,29 @@ pub(super) const CHECKS: &[Check] = &[
         "what a killed start left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33"],
         |cx| killed(cx, "start"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-stop",
         "what a killed stop left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33"],
         |cx| killed(cx, "stop"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-remove",
         "what a killed remove left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33", "LIST-05"],
         |cx| killed(cx, "remove"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-create-again",
         "a create after a killed one is not answered with half an instance",
         &["CREATE-10"],
         killed_create_again,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/terminated-idle",
         "a driver without work exits within 2 s of SIGTERM",
@@ -68,13 +72,15 @@ pub(super) const CHECKS: &[Check] = &[
         "SIGTERM rolls a start back within 2 s, at each step",
         &["LIFE-25"],
         |cx| terminated(cx, "start"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/stdin-ends-in-stop",
         "after the end of stdin in a stop, info tells the truth",
         &["LIFE-24", "INFO-01"],
         |cx| stdin_ends(cx, "stop"),
     )
+    .slow()
     .needs(&[Need::Capability("cancellation")]),
     Check::new(
         "robustness/stdin-ends-in-remove",

@@ -28,6 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .needs(PROCESSES),
     Check::new("lifecycle/home-kept", "what is in the home outlives a stop", &["START-06"], home_kept)
+        .slow()
         .needs(TERMINAL),
     Check::new(
         "lifecycle/stop-ends-processes",
@@ -74,7 +75,8 @@ pub(super) const CHECKS: &[Check] = &[
         "nothing of a removed instance is left in the storage folder",
         &["REMOVE-03"],
         remove_leaves_nothing,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/sources-untouched",
         "a whole life changes nothing in the sources",

@@ -48,7 +48,8 @@ pub(super) const CHECKS: &[Check] = &[
         "the host's files are not needed after create",
         &["WORK-10"],
         host_files_gone,
-    ),
+    )
+    .slow(),
 ];
 
 fn file_content(cx: &mut Cx) -> Result<(), Stop> {

@@ -56,7 +56,8 @@ pub(super) const CHECKS: &[Check] = &[
         "a stop of a stopped instance is answered with it",
         &["IDEM-04"],
         stop_again,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/stop-never-started",
         "a stop of an instance that never ran is answered with it",

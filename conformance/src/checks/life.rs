@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("lifecycle/create", "a created instance is stopped", &["CREATE-01"], create),
     Check::new("lifecycle/start", "a started instance is running", &["START-01"], start_runs),
     Check::new("lifecycle/stop", "a stopped instance is stopped", &["STOP-02"], stop_stops),
-    Check::new("lifecycle/restart", "an instance can be started again", &["START-01"], restart),
+    Check::new("lifecycle/restart", "an instance can be started again", &["START-01"], restart).slow(),
     Check::new(
         "lifecycle/identity",
         "an instance has the id and the name of its workspace",
@@ -33,7 +33,8 @@ pub(super) const CHECKS: &[Check] = &[
         "the id, workspace id, name and forwards never change",
         &["INST-02"],
         same_for_life,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/fresh-ids",
         "the id of a removed instance is not used again",

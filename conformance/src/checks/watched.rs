@@ -1,5 +1,7 @@
 //! What no driver may ever send: each message of every check is looked at, and counts here.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
@@ -8,6 +10,9 @@ use crate::{
     cx::{Cx, id_of, of, start},
     stop::Stop,
 };
+
+/// How long nothing is said to a driver that has just been started.
+const SILENCE: Duration = Duration::from_millis(50);
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("core/clean-stdout", "nothing but messages comes on stdout", &["WIRE-01", "WIRE-02"], tour),
@@ -87,6 +92,8 @@ fn tour(cx: &mut Cx) -> Result<(), Stop> {
 /// The life of a workspace, with every method, and some errors on the way.
 fn life(cx: &Cx) -> Result<(), Stop> {
     let mut driver = cx.start()?;
+    // A driver that speaks first has the time to.
+    driver.listen(SILENCE)?;
     driver.ok("type", &json!({}))?;
     driver.ok("flags", &json!({}))?;
     let _ = driver.call("list", &json!({}))?;

@@ -63,6 +63,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["WORK-17"],
         homes_apart,
     )
+    .slow()
     .needs(&[Need::Capability("terminal"), Need::NotIsolated]),
     Check::new(
         "lifecycle/foreign-processes",
@@ -91,6 +92,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["WORK-04", "WORK-06"],
         instances_apart,
     )
+    .slow()
     .needs(TERMINAL),
     Check::new(
         "lifecycle/install-environment",

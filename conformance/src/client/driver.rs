@@ -1,7 +1,7 @@
 //! A driver process under test, and what a check does with it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -57,6 +57,8 @@ pub(crate) struct Driver {
     stdout: mpsc::Receiver<Output>,
     stderr: Collected,
     next_id: u64,
+    /// The ids of the requests that are changes.
+    changes: HashSet<u64>,
     /// Messages that came and nobody has asked for, the oldest first.
     inbox: VecDeque<Value>,
     /// All of stdout, as far as it is not very much.
@@ -88,6 +90,7 @@ impl Driver {
             stdout: pipes::read_lines(stdout),
             stderr: Collected::from(stderr),
             next_id: 0,
+            changes: HashSet::new(),
             inbox: VecDeque::new(),
             heard: Vec::new(),
             strays: Vec::new(),
@@ -126,6 +129,9 @@ impl Driver {
     /// Sends a request and does not wait; returns its id.
     pub(crate) fn request(&mut self, method: &str, params: &Value) -> u64 {
         let id = self.new_id();
+        if matches!(method, "create" | "start" | "stop" | "remove") {
+            self.changes.insert(id);
+        }
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
         id
     }
@@ -152,6 +158,15 @@ impl Driver {
             return Ok(Some(message));
         }
         self.receive(within)
+    }
+
+    /// Reads for some time, and keeps what comes.
+    pub(crate) fn listen(&mut self, time: Duration) -> Result<(), Stop> {
+        let deadline = Instant::now() + time;
+        while let Some(message) = self.receive(deadline.saturating_duration_since(Instant::now()))? {
+            self.inbox.push_back(message);
+        }
+        Ok(())
     }
 
     fn receive(&mut self, within: Duration) -> Result<Option<Value>, Stop> {
@@ -214,10 +229,10 @@ impl Driver {
         }
     }
 
-    /// Waits for the answer to a request.
+    /// Waits for the answer to a request, as long as its method may take.
     pub(crate) fn answer(&mut self, id: u64) -> Result<Reply, Stop> {
-        let within = self.launch.long_patience;
-        self.answer_within(id, within)
+        let Launch { patience, long_patience, .. } = self.launch;
+        self.answer_within(id, if self.changes.contains(&id) { long_patience } else { patience })
     }
 
     pub(crate) fn answer_within(&mut self, id: u64, within: Duration) -> Result<Reply, Stop> {
@@ -231,9 +246,7 @@ impl Driver {
     /// Calls a method and waits for the answer.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Reply, Stop> {
         let id = self.request(method, params);
-        let is_change = matches!(method, "create" | "start" | "stop" | "remove");
-        let within = if is_change { self.launch.long_patience } else { self.launch.patience };
-        self.answer_within(id, within)
+        self.answer(id)
     }
 
     /// Calls a method that has to succeed, with params that are right.
@@ -353,6 +366,20 @@ impl Driver {
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+    }
+
+    pub(crate) fn has_exited(&mut self) -> Result<bool, Stop> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait()?;
+        }
+        Ok(self.status.is_some())
+    }
+
+    /// Closes this end of the driver's stdout, as soon as the driver writes the next time.
+    pub(crate) fn stop_listening(&mut self) {
+        self.launch.transcript.note("stdout closed at this end");
+        self.launch.watch.ended();
+        self.stdout = mpsc::channel().1;
     }
 
     /// Reads on until stdout ends.

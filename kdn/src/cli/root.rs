@@ -44,7 +44,9 @@ pub(crate) enum Command {
     },
     /// Manage runtimes
     #[command(after_help = "Examples:
-  kdn runtime list")]
+  kdn runtime list
+  kdn runtime new mine --language python
+  kdn runtime test ./kdn-runtime-mine")]
     Runtime {
         #[command(subcommand)]
         command: Option<RuntimeCommand>,
@@ -69,6 +71,8 @@ pub(crate) enum WorkspaceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuntimeCommand {
     List(runtime::list::Args),
+    New(runtime::new::Args),
+    Test(runtime::test::Args),
 }
 
 impl Command {
@@ -93,6 +97,7 @@ impl Command {
             Self::Start(args) => &args.change.output,
             Self::Stop(args) => &args.change.output,
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
+            Self::Runtime { command: Some(RuntimeCommand::New(args)) } => &args.output,
             Self::Info(args) => &args.output,
             Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {
                 return false;

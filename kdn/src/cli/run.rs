@@ -114,6 +114,12 @@ async fn dispatch(
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
             reading(context, runtime::list::run(args, context)).await
         }
+        Some(Command::Runtime { command: Some(RuntimeCommand::New(args)) }) => {
+            runtime::new::run(&args, context)
+        }
+        Some(Command::Runtime { command: Some(RuntimeCommand::Test(args)) }) => {
+            runtime::test::run(args, context).await
+        }
         Some(Command::Runtime { command: None }) => help(&["runtime"]),
         Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
         Some(Command::Version) => version::run(),

@@ -9,4 +9,5 @@ mod search;
 pub use advice::at_fault;
 pub use catalog::{Catalog, Described};
 pub use connect::Host;
+pub(crate) use search::is_type;
 pub use search::{Driver, Rejected, Search, Why};

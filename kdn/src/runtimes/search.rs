@@ -147,7 +147,7 @@ fn type_of(file_name: &str) -> Option<&str> {
     name.strip_prefix(PREFIX).filter(|kind| is_type(kind))
 }
 
-fn is_type(kind: &str) -> bool {
+pub(crate) fn is_type(kind: &str) -> bool {
     kind.len() <= 63
         && kind.starts_with(|c: char| c.is_ascii_lowercase())
         && kind.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')

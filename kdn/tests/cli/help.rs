@@ -18,6 +18,8 @@ const COMMANDS: &[&str] = &[
     "version",
     "runtime",
     "runtime list",
+    "runtime new",
+    "runtime test",
     "workspace",
     "workspace list",
     "workspace remove",
@@ -104,6 +106,7 @@ fn every_example_works() {
                 env.tool(tool);
             }
             env.program("claude");
+            env.program("kdn-conformance");
             let project = env.home().join("src/my-project");
             fs::create_dir(&project).unwrap();
             git(&project, &["init", "-q"]);
@@ -112,7 +115,10 @@ fn every_example_works() {
                 env.ok(&["init", project.to_str().unwrap(), "--agent", "claude"]);
             }
             let home = env.home().display().to_string();
-            let example = example.replace("--runtime sandbox", "--runtime fake").replace('~', &home);
+            let example = example
+                .replace("--runtime sandbox", "--runtime fake")
+                .replace("test sandbox", "test fake")
+                .replace('~', &home);
             env.ok(&example.split(' ').collect::<Vec<_>>());
         }
     }

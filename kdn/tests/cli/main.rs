@@ -9,6 +9,7 @@ mod bad;
 mod commands;
 mod help;
 mod interrupt;
+mod runtime;
 mod session;
 mod state;
 mod usage;

@@ -46,11 +46,9 @@ pub(super) fn of(language: Language) -> Starter {
         Language::Typescript => Starter {
             files: &[
                 ("README.md", text!("typescript/README.md"), false),
-                ("package.json", text!("typescript/package.json"), false),
-                ("tsconfig.json", text!("typescript/tsconfig.json"), false),
-                ("driver.ts", text!("typescript/driver.ts"), false),
+                ("driver.cjs", text!("typescript/driver.cjs"), true),
             ],
-            build: Some("npm install && npm run build"),
+            build: Some("ln -s driver.cjs kdn-runtime-starter"),
             driver: PLACEHOLDER,
         },
         Language::Go => Starter {
@@ -58,7 +56,6 @@ pub(super) fn of(language: Language) -> Starter {
                 ("README.md", text!("go/README.md"), false),
                 ("go.mod", text!("go/go.mod"), false),
                 ("main.go", text!("go/main.go"), false),
-                ("protocol.go", text!("go/protocol.go"), false),
             ],
             build: Some("go build -o kdn-runtime-starter ."),
             driver: PLACEHOLDER,
@@ -68,6 +65,7 @@ pub(super) fn of(language: Language) -> Starter {
                 ("README.md", text!("rust/README.md"), false),
                 ("Cargo.toml", text!("rust/Cargo.toml"), false),
                 ("src/main.rs", text!("rust/src/main.rs"), false),
+                ("src/instance.rs", text!("rust/src/instance.rs"), false),
             ],
             build: Some("cargo build --release"),
             driver: "target/release/kdn-runtime-starter",

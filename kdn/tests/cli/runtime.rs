@@ -1,0 +1,89 @@
+//! `kdn runtime new` and `kdn runtime test`.
+
+use std::{fs, os::unix::fs::symlink};
+
+use insta::assert_snapshot;
+
+use crate::support::Env;
+
+#[test]
+fn a_new_driver_is_written_once() {
+    let env = Env::with_drivers(&[]);
+    assert_snapshot!(env.run(&["runtime", "new", "mine", "--language", "go"]), @r#"
+    exit code 0
+    --- stdout
+    [ROOT]/home/src/app/kdn-runtime-mine
+    --- stderr
+    Next:
+      cd [ROOT]/home/src/app/kdn-runtime-mine
+      go build -o kdn-runtime-mine .
+      kdn runtime test ./kdn-runtime-mine
+      mkdir -p [ROOT]/home/.kdn/drivers && ln -s "$PWD/kdn-runtime-mine" [ROOT]/home/.kdn/drivers/
+      kdn init --runtime mine
+    "#);
+    assert_eq!(
+        Env::tree(&env.project().join("kdn-runtime-mine")).into_iter().find(|name| name == "go.mod"),
+        Some("go.mod".to_owned())
+    );
+    assert_snapshot!(env.run(&["runtime", "new", "mine", "--language", "python"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to write a new driver: folder is not empty: [ROOT]/home/src/app/kdn-runtime-mine
+    Give another folder, or remove what is in it
+    ");
+    assert_snapshot!(env.run(&["runtime", "new", "Mine", "--language", "go"]), @r#"
+    exit code 2
+    --- stderr
+    Error: invalid type "Mine" (must begin with a-z, and hold at most 63 of a-z, 0-9 and -)
+    Run 'kdn runtime new --help' for its usage
+    "#);
+}
+
+#[test]
+fn a_new_script_is_found_as_a_driver() {
+    let env = Env::with_drivers(&[]);
+    assert_snapshot!(env.run(&["runtime", "new", "mine", "-l", "python", "a b", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "path": "[ROOT]/home/src/app/a b",
+      "type": "mine"
+    }
+    "#);
+    let drivers = env.storage().join("drivers");
+    fs::create_dir_all(&drivers).unwrap();
+    symlink(env.project().join("a b/kdn-runtime-mine"), drivers.join("kdn-runtime-mine")).unwrap();
+    env.program("kdn-conformance");
+    env.ok(&["runtime", "test", "mine"]);
+}
+
+#[test]
+fn the_suite_is_told_the_driver_and_its_exit_code_is_ours() {
+    let env = Env::new();
+    assert_snapshot!(env.run(&["runtime", "test", "fake"]), @r"
+    exit code 2
+    --- stderr
+    Error: conformance suite not found: kdn-conformance
+    Put the executable kdn-conformance beside kdn, or on PATH
+    ");
+    symlink("/bin/echo", env.bin().join("kdn-conformance")).unwrap();
+    assert_snapshot!(env.run(&["runtime", "test", "./x", "--", "--quick", "--format", "tap"]), @r"
+    exit code 0
+    --- stdout
+    run [ROOT]/home/src/app/x --quick --format tap
+    ");
+    assert_snapshot!(env.run(&["runtime", "test", "fake"]), @r"
+    exit code 0
+    --- stdout
+    run [ROOT]/bin/kdn-runtime-fake
+    ");
+    assert_snapshot!(env.run(&["runtime", "test", "nope"]), @r"
+    exit code 2
+    --- stderr
+    Error: failed to get runtime: runtime not found: nope
+    Put its driver, an executable named kdn-runtime-nope, on PATH; 'kdn runtime list' shows those that are there
+    ");
+    fs::remove_file(env.bin().join("kdn-conformance")).unwrap();
+    symlink("/bin/false", env.bin().join("kdn-conformance")).unwrap();
+    assert_eq!(env.run(&["runtime", "test", "fake"]).code, Some(1));
+}
