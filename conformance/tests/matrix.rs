@@ -93,7 +93,7 @@ fn sentences() -> BTreeMap<String, BTreeSet<String>> {
     let mut fake = Command::new(target().join("kdn-runtime-fake"));
     let output = fake.env("KDN_FAKE_DEFECT", "sentences").env("KDN_RUNTIME_PROTOCOL", "1").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text.lines().map(|line| line.split_once('\t').unwrap_or((line, "")));
+    let lines = text.lines().chain(["none"]).map(|line| line.split_once('\t').unwrap_or((line, "")));
     lines.map(|(name, ids)| (name.to_owned(), ids.split_whitespace().map(str::to_owned).collect())).collect()
 }
 
