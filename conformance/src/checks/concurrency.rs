@@ -1,5 +1,7 @@
 //! Several requests at once, and several processes of the driver on one storage folder or on several.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::instances::{all, of_workspace, state, stop, wait_for_step, with};
@@ -323,11 +325,7 @@ fn same_after_restart(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     cx.running(&mut driver, &workspace)?;
     driver.ok("create", &cx.workspace())?;
-    let by_id = |mut listed: Vec<Value>| {
-        listed.sort_by_key(id_of);
-        listed
-    };
-    let before = by_id(all(&mut driver)?);
+    let before = told(&mut driver)?;
     for how in ["a shutdown", "a kill"] {
         if how == "a kill" {
             driver.kill()?;
@@ -335,10 +333,16 @@ fn same_after_restart(cx: &mut Cx) -> Result<(), Stop> {
             driver.shutdown()?;
         }
         driver = cx.open()?;
-        let after = by_id(all(&mut driver)?);
-        ensure!(before == after, "before {how} list had {before:?}, and in a new process {after:?}");
+        let after = told(&mut driver)?;
+        ensure!(before == after, "before {how} info told {before:?}, and in a new process {after:?}");
     }
     Ok(())
+}
+
+/// What `info` tells of each instance that is listed, by id.
+fn told(driver: &mut Driver) -> Result<BTreeMap<String, Value>, Stop> {
+    let ids: Vec<_> = all(driver)?.iter().map(id_of).collect();
+    ids.into_iter().map(|id| Ok((id.clone(), driver.ok("info", &of(&id))?))).collect()
 }
 
 fn other_storage(cx: &mut Cx) -> Result<(), Stop> {

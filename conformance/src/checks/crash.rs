@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, of_workspace, processes, session, state, stop, traces, wait_for_step};
+use super::instances::{
+    all, canaries, leave_stubborn, of_workspace, processes, session, state, stop, traces, wait_for_step,
+};
 use crate::{
     check::{Check, Need},
     client::{Driver, EXIT, Reply},
@@ -352,15 +354,15 @@ fn pipes_not_held(cx: &mut Cx) -> Result<(), Stop> {
 }
 
 fn foreign_environment(cx: &mut Cx) -> Result<(), Stop> {
-    outlive(cx)?;
+    let mut driver = cx.open()?;
+    let id = cx.running(&mut driver, &cx.workspace())?;
+    let _plan = if cx.declares("terminal") { Some(leave_stubborn(cx, &id)?) } else { None };
     let inside = processes(cx);
     if inside.is_empty() {
         return Err(Stop::Skipped("a running instance has no process with its environment".into()));
     }
     for process in inside {
-        let environment = fs::read(format!("/proc/{}/environ", process.id)).unwrap_or_default();
-        let mut variables = environment.split(|byte| *byte == 0);
-        let has = variables.any(|variable| variable.starts_with(FOREIGN.as_bytes()));
+        let has = process.environment().contains(&format!("\0{FOREIGN}="));
         ensure!(!has, "{process:?} of the instance has {FOREIGN} of the driver's environment");
     }
     Ok(())

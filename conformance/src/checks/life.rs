@@ -4,13 +4,13 @@ use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{TIMES, processes, session, state, stop};
+use super::instances::{TIMES, ended, state, stop, vitals};
 use crate::{
     check::{Check, Need},
     client::Driver,
     cx::{Cx, id_of, of, start},
     plan,
-    processes::{self as machine, Process},
+    processes::Process,
     stop::{Stop, ensure},
 };
 
@@ -176,17 +176,6 @@ fn info_other_process(cx: &mut Cx) -> Result<(), Stop> {
     watcher.refused("info", &of(&id), "instance_not_found").map(drop)
 }
 
-/// What makes an instance run: the processes with its environment or, where they have none, all that would outlive
-/// the driver.
-fn vitals(cx: &Cx) -> Vec<Process> {
-    let inside = processes(cx);
-    if !inside.is_empty() {
-        return inside;
-    }
-    let own = session(std::process::id());
-    machine::marked(cx.mark()).into_iter().filter(|process| session(process.id) != own).collect()
-}
-
 fn info_after_death(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
@@ -216,13 +205,12 @@ fn info_changes_nothing(cx: &mut Cx) -> Result<(), Stop> {
         if is_running {
             driver.ok("start", &start(&id))?;
         }
-        let (first, before) = (driver.ok("info", &of(&id))?, processes(cx));
+        let (first, before) = (driver.ok("info", &of(&id))?, vitals(cx));
         for _ in 0..TIMES {
             let again = driver.ok("info", &of(&id))?;
             ensure!(again["state"] == first["state"], "info answered {first}, and then {again}");
         }
-        let after = processes(cx);
-        let ended: Vec<_> = before.iter().filter(|process| !after.contains(process)).collect();
+        let ended = ended(cx, &before);
         ensure!(ended.is_empty(), "info ended {ended:?}");
     }
     Ok(())

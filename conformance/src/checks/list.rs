@@ -104,6 +104,10 @@ fn several_pages(cx: &mut Cx) -> Result<(), Stop> {
             }
         }
     }
+    // Not to have pages is right, too.
+    if matches!(driver.call("list", &json!({}))?, Err(fault) if fault.kind == "frame_too_large") {
+        return Err(Stop::Skipped("this driver has no pages".into()));
+    }
     let pages = pages(&mut driver)?;
     expect_ids(&pages.concat(), &due, &format!("list, in {} pages,", pages.len()))
 }
