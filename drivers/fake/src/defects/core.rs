@@ -19,8 +19,10 @@ use super::{
         add, edit, entries, error, failure, forget, json, kind, list, object, retain, set, set_kind, succeed,
         text,
     },
+    lifecycle::straggle,
+    stage::Straggler,
     variable,
-    wire::{Wire, put, shared},
+    wire::{Wire, shared},
 };
 
 pub(super) const TABLE: &[Defect] = &[
@@ -295,9 +297,7 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("starts-its-backend-for-its-status", "STAT-02", |shim| {
         shim.on_result("status", |_, _, wire| {
-            let pid_file = wire.storage().join("backend");
-            make(wire);
-            put(&pid_file, "started");
+            straggle(wire, Straggler::default());
         });
     }),
     defect("gives-no-reason-for-its-absence", "STAT-03", |shim| {
