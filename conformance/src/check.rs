@@ -161,7 +161,7 @@ pub struct Check {
     pub covers: &'static [&'static str],
     /// What it needs.
     pub needs: &'static [Need],
-    /// Whether it waits for a deadline; `--quick` leaves it out.
+    /// Whether it waits for a deadline or takes long; `--quick` leaves it out.
     pub slow: bool,
     pub(crate) run: fn(&mut Cx) -> Result<(), Stop>,
 }

@@ -13,8 +13,8 @@ pub struct Instance {
     /// The driver's own id of it.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")))]
     pub id: String,
-    /// The workspace that it was made for.
-    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
+    /// The workspace that it was made for. Empty: the driver can't read it any more.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^([0-9a-f]{64})?$")))]
     pub workspace_id: String,
     /// The workspace's name.
     pub name: String,

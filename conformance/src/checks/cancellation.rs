@@ -131,6 +131,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["LIFE-24"],
         end_of_stdin_start,
     )
+    .slow()
     .needs(DECLARED),
 ];
 

@@ -41,6 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-19", "SEC-09"],
         odd_secrets,
     )
+    .slow()
     .needs(VARIABLES),
     Check::new(
         "secret-environment/missing-value",
@@ -90,6 +91,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-17"],
         below_path,
     )
+    .slow()
     .needs(SECRETS),
     Check::new(
         "secrets/other-hosts",
@@ -126,7 +128,9 @@ pub(super) const CHECKS: &[Check] = &[
         installed,
     )
     .needs(FEATURES),
-    Check::new("features/order", "features are installed in their order", &["CAP-13"], order).needs(FEATURES),
+    Check::new("features/order", "features are installed in their order", &["CAP-13"], order)
+        .slow()
+        .needs(FEATURES),
     Check::new("features/copy", "install.sh runs in a copy of the feature's folder", &["CAP-13"], copy)
         .needs(FEATURES),
     Check::new(

@@ -1,5 +1,7 @@
 //! Several requests at once, and several processes of the driver on one storage folder or on several.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::instances::{all, of_workspace, state, stop, wait_for_step, with};
@@ -25,19 +27,22 @@ pub(super) const CHECKS: &[Check] = &[
         "of a start and a remove at once only one succeeds",
         &["CONC-03"],
         |cx| start_and_remove(cx, false),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/start-and-remove-apart",
         "of a start and a remove by two processes at once only one succeeds",
         &["CONC-04"],
         |cx| start_and_remove(cx, true),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/stop-and-start",
         "after a start and a stop at once the instance is in one piece",
         &["CONC-03"],
         stop_and_start,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/create-race",
         "processes that create one workspace at once make one instance",
@@ -67,13 +72,15 @@ pub(super) const CHECKS: &[Check] = &[
         "list and info are right while another process changes other instances",
         &["CONC-06"],
         list_while_changing,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/new-process-each-time",
         "a whole life works when each call is made to a new process",
         &["LIFE-15"],
         new_process_each_time,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/same-after-restart",
         "a new process of the driver reports the same instances",
@@ -318,11 +325,7 @@ fn same_after_restart(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     cx.running(&mut driver, &workspace)?;
     driver.ok("create", &cx.workspace())?;
-    let by_id = |mut listed: Vec<Value>| {
-        listed.sort_by_key(id_of);
-        listed
-    };
-    let before = by_id(all(&mut driver)?);
+    let before = told(&mut driver)?;
     for how in ["a shutdown", "a kill"] {
         if how == "a kill" {
             driver.kill()?;
@@ -330,10 +333,16 @@ fn same_after_restart(cx: &mut Cx) -> Result<(), Stop> {
             driver.shutdown()?;
         }
         driver = cx.open()?;
-        let after = by_id(all(&mut driver)?);
-        ensure!(before == after, "before {how} list had {before:?}, and in a new process {after:?}");
+        let after = told(&mut driver)?;
+        ensure!(before == after, "before {how} info told {before:?}, and in a new process {after:?}");
     }
     Ok(())
+}
+
+/// What `info` tells of each instance that is listed, by id.
+fn told(driver: &mut Driver) -> Result<BTreeMap<String, Value>, Stop> {
+    let ids: Vec<_> = all(driver)?.iter().map(id_of).collect();
+    ids.into_iter().map(|id| Ok((id.clone(), driver.ok("info", &of(&id))?))).collect()
 }
 
 fn other_storage(cx: &mut Cx) -> Result<(), Stop> {

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, of_workspace, processes, state, stop, traces, wait_for_step};
+use super::instances::{
+    all, canaries, leave_stubborn, of_workspace, processes, session, state, stop, traces, wait_for_step,
+};
 use crate::{
     check::{Check, Need},
     client::{Driver, EXIT, Reply},
@@ -30,25 +32,29 @@ pub(super) const CHECKS: &[Check] = &[
         "what a killed start left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33"],
         |cx| killed(cx, "start"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-stop",
         "what a killed stop left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33"],
         |cx| killed(cx, "stop"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-remove",
         "what a killed remove left can be listed and removed, at each step",
         &["LIFE-32", "LIFE-33", "LIST-05"],
         |cx| killed(cx, "remove"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/killed-create-again",
         "a create after a killed one is not answered with half an instance",
         &["CREATE-10"],
         killed_create_again,
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/terminated-idle",
         "a driver without work exits within 2 s of SIGTERM",
@@ -66,13 +72,15 @@ pub(super) const CHECKS: &[Check] = &[
         "SIGTERM rolls a start back within 2 s, at each step",
         &["LIFE-25"],
         |cx| terminated(cx, "start"),
-    ),
+    )
+    .slow(),
     Check::new(
         "robustness/stdin-ends-in-stop",
         "after the end of stdin in a stop, info tells the truth",
         &["LIFE-24", "INFO-01"],
         |cx| stdin_ends(cx, "stop"),
     )
+    .slow()
     .needs(&[Need::Capability("cancellation")]),
     Check::new(
         "robustness/stdin-ends-in-remove",
@@ -308,12 +316,6 @@ fn outlive(cx: &Cx) -> Result<Vec<machine::Process>, Stop> {
     Ok(machine::marked(cx.mark()))
 }
 
-/// The session of a process, the fourth number behind its name.
-fn session(id: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
-}
-
 fn own_session(cx: &mut Cx) -> Result<(), Stop> {
     let own = session(std::process::id());
     let left = outlive(cx)?;
@@ -352,15 +354,15 @@ fn pipes_not_held(cx: &mut Cx) -> Result<(), Stop> {
 }
 
 fn foreign_environment(cx: &mut Cx) -> Result<(), Stop> {
-    outlive(cx)?;
+    let mut driver = cx.open()?;
+    let id = cx.running(&mut driver, &cx.workspace())?;
+    let _plan = if cx.declares("terminal") { Some(leave_stubborn(cx, &id)?) } else { None };
     let inside = processes(cx);
     if inside.is_empty() {
         return Err(Stop::Skipped("a running instance has no process with its environment".into()));
     }
     for process in inside {
-        let environment = fs::read(format!("/proc/{}/environ", process.id)).unwrap_or_default();
-        let mut variables = environment.split(|byte| *byte == 0);
-        let has = variables.any(|variable| variable.starts_with(FOREIGN.as_bytes()));
+        let has = process.environment().contains(&format!("\0{FOREIGN}="));
         ensure!(!has, "{process:?} of the instance has {FOREIGN} of the driver's environment");
     }
     Ok(())

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     files,
-    instances::{all, canaries, processes, state, stop, stored, traces},
+    instances::{all, canaries, ended, leave_stubborn, processes, state, stop, stored, traces, vitals},
 };
 use crate::{
     check::{Check, Need},
     cx::{Cx, id_of, of, start},
-    plan, processes as machine,
+    processes as machine,
     stop::{Stop, ensure},
 };
 
@@ -28,6 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .needs(PROCESSES),
     Check::new("lifecycle/home-kept", "what is in the home outlives a stop", &["START-06"], home_kept)
+        .slow()
         .needs(TERMINAL),
     Check::new(
         "lifecycle/stop-ends-processes",
@@ -74,7 +75,8 @@ pub(super) const CHECKS: &[Check] = &[
         "nothing of a removed instance is left in the storage folder",
         &["REMOVE-03"],
         remove_leaves_nothing,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/sources-untouched",
         "a whole life changes nothing in the sources",
@@ -128,16 +130,6 @@ fn home_kept(cx: &mut Cx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Leaves a process in the instance that only SIGKILL ends, and waits until it is there.
-fn leave_stubborn(cx: &Cx, id: &str) -> Result<plan::Running, Stop> {
-    let script = "(trap '' TERM HUP INT; while :; do sleep 1; done) </dev/null >/dev/null 2>&1 & echo left";
-    // Where the end of a plan ends what it left behind, the plan itself has to stay.
-    let plan = cx.plan(id, &["/bin/sh", "-c", &format!("{script}; trap '' TERM HUP INT; wait")], false)?;
-    let running = plan::Running::start(&cx.launch(), &plan, b"")?;
-    running.wait_for("left")?;
-    Ok(running)
-}
-
 fn stop_ends_processes(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
@@ -174,12 +166,11 @@ fn stop_in_time(cx: &mut Cx) -> Result<(), Stop> {
 fn remove_running(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
-    let before = processes(cx);
+    let before = vitals(cx);
     driver.refused("remove", &of(&id), "invalid_state")?;
     let state = state(&mut driver, &id)?;
     ensure!(state == "running", "a remove was refused, and info tells {state:?}");
-    let after = processes(cx);
-    let ended: Vec<_> = before.iter().filter(|process| !after.contains(process)).collect();
+    let ended = ended(cx, &before);
     ensure!(ended.is_empty(), "a remove that was refused ended {ended:?}");
     Ok(())
 }

@@ -36,38 +36,44 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::new("core/frame-of-16-mib", "a frame of 16777216 bytes is read", &["WIRE-07"], |cx| {
         reads(cx, MOST)
-    }),
+    })
+    .slow(),
     Check::new(
         "core/large-result",
         "a result that is larger than the host accepts becomes frame_too_large",
         &["WIRE-08", "WIRE-09"],
         large_result,
-    ),
+    )
+    .slow(),
     Check::new(
         "core/large-plan",
         "a plan that is larger than the host accepts becomes frame_too_large",
         &["WIRE-08", "WIRE-09"],
         large_plan,
     )
+    .slow()
     .needs(&[Need::Capability("terminal")]),
     Check::new(
         "core/large-error",
         "an error about a large value is not larger than the host accepts",
         &["WIRE-08", "WIRE-09"],
         large_error,
-    ),
+    )
+    .slow(),
     Check::new(
         "core/oversized-request",
         "a request in a frame above 16777216 bytes is not carried out",
         &["WIRE-10"],
         oversized_request,
-    ),
+    )
+    .slow(),
     Check::new(
         "core/oversized-frame",
         "a frame above 16777216 bytes ends the driver with a status other than 0",
         &["WIRE-11"],
         oversized_frame,
-    ),
+    )
+    .slow(),
     Check::new(
         "core/torn-last-line",
         "a last line without its end is not carried out",

@@ -1,6 +1,6 @@
 //! What the checks of instances share.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Driver,
     cx::{Cx, MARK},
+    plan,
     processes::{self, Process},
     stop::{Stop, ensure},
 };
@@ -90,4 +91,37 @@ pub(super) fn wait_for_step(driver: &mut Driver, id: u64, nth: usize) -> Result<
         seen += usize::from(event.step() == "start");
         seen > nth
     })
+}
+
+/// The session of a process, the fourth number behind its name.
+pub(super) fn session(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
+}
+
+/// Leaves a process in the instance that only SIGKILL ends, and waits until it is there.
+pub(super) fn leave_stubborn(cx: &Cx, id: &str) -> Result<plan::Running, Stop> {
+    let script = "(trap '' TERM HUP INT; while :; do sleep 1; done) </dev/null >/dev/null 2>&1 & echo left";
+    // Where the end of a plan ends what it left behind, the plan itself has to stay.
+    let plan = cx.plan(id, &["/bin/sh", "-c", &format!("{script}; trap '' TERM HUP INT; wait")], false)?;
+    let running = plan::Running::start(&cx.launch(), &plan, b"")?;
+    running.wait_for("left")?;
+    Ok(running)
+}
+
+/// What makes an instance run: the processes with its environment or, where they have none, all that would outlive
+/// the driver.
+pub(super) fn vitals(cx: &Cx) -> Vec<Process> {
+    let inside = processes(cx);
+    if !inside.is_empty() {
+        return inside;
+    }
+    let own = session(std::process::id());
+    processes::marked(cx.mark()).into_iter().filter(|process| session(process.id) != own).collect()
+}
+
+/// Those of the processes that make an instance run that are there no more.
+pub(super) fn ended(cx: &Cx, before: &[Process]) -> Vec<Process> {
+    let after = vitals(cx);
+    before.iter().filter(|process| !after.contains(process)).cloned().collect()
 }

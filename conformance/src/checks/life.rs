@@ -4,13 +4,13 @@ use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::instances::{TIMES, processes, state, stop};
+use super::instances::{TIMES, ended, state, stop, vitals};
 use crate::{
     check::{Check, Need},
     client::Driver,
     cx::{Cx, id_of, of, start},
     plan,
-    processes::{self as machine, Process},
+    processes::Process,
     stop::{Stop, ensure},
 };
 
@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("lifecycle/create", "a created instance is stopped", &["CREATE-01"], create),
     Check::new("lifecycle/start", "a started instance is running", &["START-01"], start_runs),
     Check::new("lifecycle/stop", "a stopped instance is stopped", &["STOP-02"], stop_stops),
-    Check::new("lifecycle/restart", "an instance can be started again", &["START-01"], restart),
+    Check::new("lifecycle/restart", "an instance can be started again", &["START-01"], restart).slow(),
     Check::new(
         "lifecycle/identity",
         "an instance has the id and the name of its workspace",
@@ -33,7 +33,8 @@ pub(super) const CHECKS: &[Check] = &[
         "the id, workspace id, name and forwards never change",
         &["INST-02"],
         same_for_life,
-    ),
+    )
+    .slow(),
     Check::new(
         "lifecycle/fresh-ids",
         "the id of a removed instance is not used again",
@@ -175,25 +176,17 @@ fn info_other_process(cx: &mut Cx) -> Result<(), Stop> {
     watcher.refused("info", &of(&id), "instance_not_found").map(drop)
 }
 
-/// What makes an instance run: the processes with its environment or, where they have none, all that is about this
-/// check but the driver.
-fn vitals(cx: &Cx, driver: &Driver) -> Vec<Process> {
-    let inside = processes(cx);
-    let all = if inside.is_empty() { machine::marked(cx.mark()) } else { inside };
-    all.into_iter().filter(|process| process.id != driver.pid()).collect()
-}
-
 fn info_after_death(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
-    let mut killed = vitals(cx, &driver);
+    let mut killed = vitals(cx);
     if killed.is_empty() {
         return Err(Stop::Skipped("a running instance has no process that could be killed".into()));
     }
     while !killed.is_empty() {
         killed.iter().for_each(Process::kill);
         thread::sleep(Duration::from_millis(2));
-        killed = vitals(cx, &driver);
+        killed = vitals(cx);
     }
     let mut last = String::new();
     let is_told = plan::wait(cx.suite.patience, || {
@@ -212,13 +205,12 @@ fn info_changes_nothing(cx: &mut Cx) -> Result<(), Stop> {
         if is_running {
             driver.ok("start", &start(&id))?;
         }
-        let (first, before) = (driver.ok("info", &of(&id))?, processes(cx));
+        let (first, before) = (driver.ok("info", &of(&id))?, vitals(cx));
         for _ in 0..TIMES {
             let again = driver.ok("info", &of(&id))?;
             ensure!(again["state"] == first["state"], "info answered {first}, and then {again}");
         }
-        let after = processes(cx);
-        let ended: Vec<_> = before.iter().filter(|process| !after.contains(process)).collect();
+        let ended = ended(cx, &before);
         ensure!(ended.is_empty(), "info ended {ended:?}");
     }
     Ok(())

@@ -7,9 +7,11 @@ mod concurrency;
 mod crash;
 mod endings;
 mod ends;
+mod failed;
 mod files;
 mod framing;
 mod gates;
+mod home;
 mod idempotency;
 mod instances;
 mod life;
@@ -46,10 +48,12 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         gates::CHECKS,
         life::CHECKS,
         refused::CHECKS,
+        failed::CHECKS,
         ends::CHECKS,
         list::CHECKS,
         idempotency::CHECKS,
         workspace::CHECKS,
+        home::CHECKS,
         steps::CHECKS,
         terminal::CHECKS,
         cancellation::CHECKS,

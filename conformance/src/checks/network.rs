@@ -49,6 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-11"],
         forwarded,
     )
+    .slow()
     .needs(SERVED),
     Check::new(
         "ports/whole",
@@ -56,6 +57,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-11"],
         whole,
     )
+    .slow()
     .needs(SERVED),
     Check::new(
         "ports/several",
@@ -63,6 +65,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-11"],
         several,
     )
+    .slow()
     .needs(SERVED),
     Check::new(
         "ports/free-when-stopped",
@@ -77,6 +80,7 @@ pub(super) const CHECKS: &[Check] = &[
         &["CAP-11", "INST-02"],
         again,
     )
+    .slow()
     .needs(SERVED),
     Check::new(
         "network-policy/deny",

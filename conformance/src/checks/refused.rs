@@ -1,14 +1,13 @@
-//! What `create` and `start` refuse, and that nothing is left of what they refused.
+//! What `create` and `start` refuse.
 
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, stored, traces, with};
+use super::instances::{state, with};
 use crate::{
     check::{Check, Need},
-    client::{Driver, Fault},
-    cx::{Cx, id_of, of, start},
-    stop::{Stop, ensure, fail},
+    client::Driver,
+    cx::{Cx, id_of, start},
+    stop::{Stop, ensure},
 };
 
 const INVALID: &[&str] = &["invalid_workspace"];
@@ -41,12 +40,37 @@ pub(super) const CHECKS: &[Check] = &[
         file_source,
     ),
     Check::new(
+        "lifecycle/mount-host",
+        "a mount whose host path is relative, climbs, or is absent is refused",
+        &["CREATE-04"],
+        mount_host,
+    )
+    .needs(&[Need::Capability("bindMounts")]),
+    Check::new(
+        "lifecycle/mount-target",
+        "a mount whose target is relative or climbs is refused",
+        &["CREATE-04"],
+        mount_target,
+    )
+    .needs(&[Need::Capability("bindMounts")]),
+    Check::new(
+        "lifecycle/feature-folder",
+        "a feature whose folder is relative, climbs, or is absent is refused",
+        &["CREATE-04"],
+        feature_folder,
+    )
+    .needs(&[Need::Capability("features")]),
+    Check::new(
         "lifecycle/alternatives",
         "a variable or file with both or neither of its alternatives is refused",
         &["CREATE-05"],
         alternatives,
     ),
     Check::new("lifecycle/file-mode-range", "a mode above 777 is refused", &["CREATE-06"], mode_range),
+    Check::new("lifecycle/port-range", "a port that is out of range is refused", &["CREATE-06"], port_range)
+        .needs(&[Need::Capability("ports")]),
+    Check::new("lifecycle/limit-range", "a limit of nothing is refused", &["CREATE-06"], limit_range)
+        .needs(&[Need::Capability("limits")]),
     Check::new("lifecycle/twins", "variables and files that come twice are refused", &["CREATE-07"], twins),
     Check::new(
         "lifecycle/variable-names",
@@ -86,25 +110,6 @@ pub(super) const CHECKS: &[Check] = &[
         &["WORK-09"],
         network_mode_at_start,
     ),
-    Check::new(
-        "lifecycle/failed-create-unlisted",
-        "what could not be created is not listed",
-        &["CREATE-02"],
-        failed_create_unlisted,
-    ),
-    Check::new(
-        "lifecycle/failed-create-leaves-nothing",
-        "a create that fails leaves nothing in the storage folder",
-        &["CREATE-02"],
-        failed_create_leaves_nothing,
-    ),
-    Check::new(
-        "lifecycle/failed-create-mended",
-        "what failed can be created under the same id and name once it is right",
-        &["CREATE-02"],
-        failed_create_mended,
-    )
-    .needs(&[Need::Local]),
 ];
 
 /// Creates what has to be refused because of `field`.
@@ -169,6 +174,26 @@ fn file_source(cx: &mut Cx) -> Result<(), Stop> {
     refuse_each(cx, "files", "files[1].source", &values)
 }
 
+fn mount_host(cx: &mut Cx) -> Result<(), Stop> {
+    let values = [json!("sources"), json!(cx.dir().join("absent")), json!(cx.sources().join("../sources"))];
+    let values = values.map(|host| json!([{"host": host, "target": "/mounted"}]));
+    refuse_each(cx, "mounts", "mounts[0].host", &values)
+}
+
+fn mount_target(cx: &mut Cx) -> Result<(), Stop> {
+    let targets = ["mounted", "../mounted", "/a/../mounted", "/mounted/.."];
+    let values = targets.map(|target| json!([{"host": cx.sources(), "target": target}]));
+    refuse_each(cx, "mounts", "mounts[0].target", &values)
+}
+
+fn feature_folder(cx: &mut Cx) -> Result<(), Stop> {
+    cx.write("feature/install.sh", "#!/bin/sh\n")?;
+    let climbing = cx.sources().join("../feature");
+    let values = [json!("feature"), json!(cx.dir().join("absent")), json!(climbing)];
+    let values = values.map(|folder| json!([{"id": "local", "directory": folder}]));
+    refuse_each(cx, "features", "features[0].directory", &values)
+}
+
 fn alternatives(cx: &mut Cx) -> Result<(), Stop> {
     let there = cx.write("there", "content")?;
     let mut driver = cx.open()?;
@@ -192,6 +217,23 @@ fn mode_range(cx: &mut Cx) -> Result<(), Stop> {
         .map(|mode| json!([{"path": "a", "contentBase64": "", "mode": mode}]));
     refuse_somehow(cx, "files", &values)?;
     refuse_somehow(cx, "files", &[json!([{"path": "a", "contentBase64": "", "mode": -1}])])
+}
+
+fn port_range(cx: &mut Cx) -> Result<(), Stop> {
+    let values = [0, 65_536, 4_294_967_376_u64].map(|port| json!([{"target": port}]));
+    refuse_somehow(cx, "ports", &values)?;
+    let values = [0, 65_536].map(|port| json!([{"target": 8080, "host": port}]));
+    refuse_somehow(cx, "ports", &values)
+}
+
+fn limit_range(cx: &mut Cx) -> Result<(), Stop> {
+    let declared = serde_json::to_value(&cx.manifest()?.capabilities).unwrap_or_default();
+    for (capability, field) in [("memory", "memoryBytes"), ("cpus", "cpus"), ("pids", "pids")] {
+        if declared["limits"][capability] == true {
+            refuse_somehow(cx, "limits", &[json!({field: 0}), json!({field: -1})])?;
+        }
+    }
+    Ok(())
 }
 
 fn twins(cx: &mut Cx) -> Result<(), Stop> {
@@ -266,82 +308,8 @@ fn network_mode_at_start(cx: &mut Cx) -> Result<(), Stop> {
     let id = id_of(&driver.ok("create", &cx.workspace())?);
     for mode in UNKNOWN_MODES {
         driver.refused_with("start", &json!({"id": id, "network": {"mode": mode}}), UNKNOWN_MODE)?;
-        let state = super::instances::state(&mut driver, &id)?;
+        let state = state(&mut driver, &id)?;
         ensure!(state == "stopped", "a start that was refused left the state {state:?}");
     }
     driver.ok("start", &start(&id)).map(drop)
-}
-
-/// Workspaces that can't be made, some of which are found out only while they are made.
-fn impossible(cx: &Cx) -> Result<Vec<(&'static str, Value)>, Stop> {
-    let content = BASE64.encode(b"content");
-    let folder_below_file =
-        json!([{"path": "a", "contentBase64": content}, {"path": "a/b", "contentBase64": content}]);
-    let absent =
-        json!([{"path": "a", "contentBase64": content}, {"path": "b", "source": cx.dir().join("absent")}]);
-    let mut failing_install = cx.workspace();
-    failing_install["agent"]["install"] = json!(["exit 3"]);
-    Ok(vec![
-        ("the source path is absent", with(cx.workspace(), "sourcePath", json!(cx.dir().join("absent")))),
-        ("the source of a file is absent", with(cx.workspace(), "files", absent)),
-        ("a file is below another file", with(cx.workspace(), "files", folder_below_file)),
-        ("a line of agent.install exits with 3", failing_install),
-        ("the network mode is unknown", with(cx.workspace(), "network", json!({"mode": "filter"}))),
-    ])
-}
-
-/// The error of a create that may fail. If it does not, the instance is removed.
-fn try_create(driver: &mut Driver, workspace: &Value) -> Result<Option<Fault>, Stop> {
-    match driver.call("create", workspace)? {
-        Err(fault) => Ok(Some(fault)),
-        Ok(instance) => driver.ok("remove", &of(&id_of(&instance))).map(|_| None),
-    }
-}
-
-fn failed_create_unlisted(cx: &mut Cx) -> Result<(), Stop> {
-    let mut driver = cx.open()?;
-    for (why, workspace) in impossible(cx)? {
-        let fault = try_create(&mut driver, &workspace)?;
-        let left = all(&mut driver)?;
-        ensure!(left.is_empty(), "create failed because {why} ({fault:?}), and list has {left:?}");
-    }
-    driver.shutdown()
-}
-
-fn failed_create_leaves_nothing(cx: &mut Cx) -> Result<(), Stop> {
-    // After the first life, the driver has made what it keeps for itself.
-    let mut driver = cx.open()?;
-    let id = id_of(&driver.ok("create", &cx.workspace())?);
-    driver.ok("remove", &of(&id))?;
-    driver.shutdown()?;
-    let before = stored(cx);
-    for (why, mut workspace) in impossible(cx)? {
-        let files = workspace["files"].take();
-        let texts = canaries(cx, &mut workspace);
-        if let (Some(all), Value::Array(files)) = (workspace["files"].as_array_mut(), files) {
-            all.extend(files);
-        }
-        let mut driver = cx.open()?;
-        let fault = try_create(&mut driver, &workspace)?;
-        driver.shutdown()?;
-        let left = traces(cx, &texts);
-        ensure!(left.is_empty(), "create failed because {why} ({fault:?}), and left its traces in {left:?}");
-        let new: Vec<_> = stored(cx).difference(&before).cloned().collect();
-        ensure!(new.is_empty(), "create failed because {why} ({fault:?}), and left {new:?}");
-    }
-    Ok(())
-}
-
-fn failed_create_mended(cx: &mut Cx) -> Result<(), Stop> {
-    let mut driver = cx.open()?;
-    let source = cx.dir().join("late");
-    let files = json!([{"path": "a", "contentBase64": ""}, {"path": "b", "source": source}]);
-    let workspace = with(cx.workspace(), "files", files);
-    if driver.call("create", &workspace)?.is_ok() {
-        fail!("create succeeded with a file whose source is absent");
-    }
-    cx.write("late", "content")?;
-    let instance = driver.ok("create", &workspace)?;
-    ensure!(instance["state"] == "stopped", "create answered {instance}");
-    driver.ok("start", &start(&id_of(&instance))).map(drop)
 }

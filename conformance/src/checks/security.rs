@@ -70,19 +70,22 @@ pub(super) const CHECKS: &[Check] = &[
         &["SEC-09"],
         odd_values,
     )
+    .slow()
     .needs(&[Need::Capability("terminal")]),
     Check::new(
         "security/odd-sources",
         "a project folder with an odd name works, or is refused",
         &["SEC-09"],
         odd_sources,
-    ),
+    )
+    .slow(),
     Check::new(
         "security/odd-files",
         "files with odd names are written under them, or are refused",
         &["SEC-09", "WORK-06"],
         odd_files,
     )
+    .slow()
     .needs(&[Need::Capability("terminal")]),
     Check::new(
         "security/odd-text-in-errors",

@@ -68,6 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .needs(TERMINAL),
     Check::new("terminal/stdin", "stdin reaches the command unchanged, with its end", &["TERM-10"], stdin)
+        .slow()
         .needs(TERMINAL),
     Check::new(
         "terminal/output-apart",
@@ -95,6 +96,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("terminal/size", "the terminal has the size of the user's", &["TERM-13"], size)
         .needs(TERMINAL),
     Check::new("terminal/resize", "the terminal follows the size of the user's", &["TERM-13"], resize)
+        .slow()
         .needs(TERMINAL),
     Check::new(
         "terminal/interrupt-key",

@@ -28,7 +28,8 @@ pub(super) const CHECKS: &[Check] = &[Check::new(
     "any order of calls does what the calls say",
     &["IDEM-01", "IDEM-02", "IDEM-03", "IDEM-04", "IDEM-05", "IDEM-06", "REMOVE-01", "LIST-01", "LIST-02"],
     random_walk,
-)];
+)
+.slow()];
 
 fn random_walk(cx: &mut Cx) -> Result<(), Stop> {
     let seed = cx.suite.seed;

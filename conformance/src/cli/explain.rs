@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Unusable> {
         anstream::println!("\nIt is skipped unless {}.", needs.join(" and "));
     }
     if check.slow {
-        anstream::println!("\nIt waits for a deadline; --quick leaves it out.");
+        anstream::println!("\nIt waits for a deadline or takes long; --quick leaves it out.");
     }
     anstream::println!("\nRun it alone: kdn-conformance run --only {} DRIVER", check.id);
     Ok(0)

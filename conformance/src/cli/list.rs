@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Unusable> {
     }
     let width = selected.iter().map(|check| check.id.len()).max().unwrap_or_default();
     for check in selected {
-        let slow = if check.slow { "  (waits for a deadline)" } else { "" };
+        let slow = if check.slow { "  (slow)" } else { "" };
         anstream::println!("{:width$}  {}{slow}", check.id, check.title);
     }
     Ok(0)

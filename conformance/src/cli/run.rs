@@ -74,7 +74,7 @@ pub(super) struct Selection {
     /// Only checks whose id fits one of these patterns, with * and ?
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     only: Vec<String>,
-    /// Leave out the checks that wait for deadlines
+    /// Leave out the checks that wait for deadlines or take long
     #[arg(long)]
     quick: bool,
 }

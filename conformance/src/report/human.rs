@@ -118,7 +118,7 @@ fn summary(out: &mut String, judged: &Judged) {
         all if all == Profile::ALL.len() => "all".to_owned(),
         _ => report.profiles.iter().map(|profile| profile.name()).collect::<Vec<_>>().join(", "),
     };
-    let quick = if report.quick { " (without the checks that wait for deadlines)" } else { "" };
+    let quick = if report.quick { " (quick)" } else { "" };
     let capabilities = visible::line(&report.subject.capabilities.join(", ")).into_owned();
     let timings =
         report.timings.iter().map(|timing| format!("{} {}", timing.name, value(timing.value, timing.unit)));

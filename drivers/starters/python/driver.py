@@ -2,7 +2,7 @@
 """A whole runtime driver for kdn: a workspace is a home folder and ordinary processes of your own account.
 
 kdn starts this file as `kdn-runtime-<type>` and calls it over stdin and stdout, one JSON object a line [WIRE-02: ids in
-brackets are sentences of SPEC.md]. To make a driver of your own, change MANIFEST and sections 3 and 4. Python 3.9+, Linux.
+brackets are sentences of SPEC.md]. For a driver of your own, change MANIFEST and sections 3 and 4. Python 3.9+, Linux.
 """
 import base64, contextlib, fcntl, json, os, re, shutil, signal, subprocess, sys, time, traceback, types
 
@@ -30,6 +30,7 @@ def once(name): return lambda items: len({item[name] for item in items}) == len(
 def one_of(a, b): return lambda item: (a in item) != (b in item), f"given one of {a} and {b}"
 def words(*all): return str, all.__contains__, " or ".join(all), "invalid_params"
 def gated(shape): return shape, lambda value: value == [], "absent: this driver can't do it", "unsupported"  # [CAP-03]
+IS_ID = re.compile("[0-9a-f]{64}-[0-9a-f]{8}").fullmatch  # of an instance
 PATH = str, lambda path: path.startswith("/") and ".." not in path.split("/"), "an absolute path without .."
 BELOW = str, lambda path: not {"", ".", ".."} & set(path.split("/")), "a relative path without .."
 NETWORK = {"mode?": (words("allow", "deny"), "allow".__eq__, "allow", "unsupported"), "hosts?": [str]}
@@ -51,9 +52,8 @@ SHAPES = {
         "network?": NETWORK, "mounts?": gated([{}]), "ports?": gated([{}]), "secrets?": gated([{}]),
         "features?": gated([{}]), "limits?": {"memoryBytes?": gated(int), "cpus?": gated(float), "pids?": gated(int)},
         "options?": {"*": (str, lambda _: False, "absent: this driver has no flags")}},  # [CREATE-08]
-    "start": {"id": str, "network": NETWORK, "secretValues?": {"*": str}},
-    "stop": {"id": str, "graceSeconds?": int},
-    "list": {"workspaceIds?": [str], "cursor?": (str, lambda _: False, "one of ours", "invalid_params")},  # [LIST-08]
+    "start": {"id": str, "network": NETWORK, "secretValues?": {"*": str}}, "stop": {"id": str, "graceSeconds?": int},
+    "list": {"workspaceIds?": [str], "cursor?": (str, IS_ID, "one of ours", "invalid_params")},  # [LIST-08]
     "terminal": {"id": str, "command": ([str], bool, "a command", "invalid_params"), "tty?": bool},
 }
 RECORD = {"name": str, "sourcePath": str, "environment?": ENVIRONMENT, "state": words("creating", "stopped", "running")}
@@ -84,15 +84,17 @@ def fit(value, shape, path=""):
 
 # 3. Instances. Each is a folder <storage>/<workspaceId>-<random> with instance.json and home in it. Its name says whose
 # it is even when a killed driver left no record [LIST-05]. Its processes have KDN_INSTANCE=<id> in their environment.
-IS_ID = re.compile("[0-9a-f]{64}-[0-9a-f]{8}").fullmatch
 def folder(id): return os.path.join(session.storage, id)
-def lock(how=fcntl.LOCK_EX):
+def lock(wait=True):
     """Takes the lock of the storage folder until the answer. The kernel frees it when its holder dies [LIFE-33]."""
     session.lock = session.lock or os.open(session.storage, os.O_RDONLY)
-    fcntl.flock(session.lock, how)
+    with contextlib.suppress(BlockingIOError): return not fcntl.flock(session.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if wait: step("Waiting for another change", "No other change under way")
+    return wait and not fcntl.flock(session.lock, fcntl.LOCK_EX)
 
 def load(id):
     """The record of an instance. What can't be read or was never finished has the state `error` [LIST-06]."""
+    if not IS_ID(id): raise Fault("instance_not_found", f"no instance {id[:200]!r}")
     reason = "its creation was cut short"
     try:
         with open(f"{folder(id)}/instance.json", encoding="utf-8") as file: record = json.load(file)
@@ -100,10 +102,10 @@ def load(id):
         if record["state"] != "creating": return record
     except (OSError, ValueError, RecursionError, Fault) as error:
         record, reason = {"name": "unreadable"}, f"its record can't be read: {error}"
-    with contextlib.suppress(OSError):
-        lock(fcntl.LOCK_EX | fcntl.LOCK_NB)  # what another process is making or removing just now is not there
-        if IS_ID(id) and os.path.isdir(folder(id)): return {**record, "state": "error", "reason": reason}
-    raise Fault("instance_not_found", f"no instance {id[:200]!r}")
+    with contextlib.suppress(FileNotFoundError):
+        if lock(wait=False) and os.stat(folder(id)):  # or another process is making or removing it just now
+            return {**record, "state": "error", "reason": reason}
+    raise Fault("instance_not_found", f"no instance {id}")
 def records():
     for id in sorted(filter(IS_ID, os.listdir(session.storage))) if os.path.isdir(session.storage) else ():
         with contextlib.suppress(Fault): yield id, load(id)  # unless it is gone by now
@@ -180,18 +182,23 @@ def stop(id, record, params):
     end_processes(id, params.get("graceSeconds", 10))
     return save(id, record, "stopped")
 def remove(id, record, _):
-    if record["state"] == "running":
-        raise Fault("invalid_state", f"instance {id} is running", hints=["stop it first"])
+    if record["state"] == "running": raise Fault("invalid_state", f"instance {id} is running", hints=["stop it first"])
     step("Removing instance", "Instance removed")
     destroy(id)
     return {}
 
+def list_page(wanted, cursor):
+    page, size = [], 0
+    for id, record in records():
+        if id > cursor and (wanted is None or id[:64] in wanted):
+            size += len(json.dumps(show(id, record))) + 2
+            if page and size > session.max_frame - 1000: return {"instances": page, "nextCursor": page[-1]["id"]}
+            page.append(show(id, record))
+    return {"instances": page}
 def terminal(id, record, params):
     """The plan: this file again, as `exec`. It bears the mark of the instance from the beginning; `stop` finds it."""
-    if record["state"] != "running":
-        raise Fault("invalid_state", f"instance {id} is not running", hints=["start it first"])
+    if record["state"] != "running": raise Fault("invalid_state", f"instance {id} is not running", hints=["start it"])
     return {"args": ["exec", session.storage, id, *params["command"]], "env": {"KDN_INSTANCE": id}}
-
 def enter(storage, id, *command):
     """Becomes the command, so that its exit status, signals and terminal need no care [TERM-05 to TERM-18]."""
     session.storage, kept = storage, re.compile("TERM|COLORTERM|NO_COLOR|LANG|LC_[A-Z]+|TZ|PATH").fullmatch
@@ -211,8 +218,7 @@ def enter(storage, id, *command):
 # 5. The wire.
 def send(**message):
     frame = json.dumps({"jsonrpc": "2.0", **message}).encode()
-    if len(frame) > session.max_frame:  # [WIRE-09]
-        return answer(session.request, Fault("frame_too_large", "the answer is too large for the host"))
+    if len(frame) > session.max_frame: return answer(session.request, Fault("frame_too_large", "the answer is too large"))
     try:
         session.out.write(frame + b"\n")
         session.out.flush()
@@ -226,11 +232,9 @@ def step(doing, done):
     if session.step: tell(event="start", inProgress=doing, completed=done)
 def answer(id, outcome):
     fault = isinstance(outcome, Fault)
-    if session.step:  # [STEP-04]
-        session.step = tell(event="fail", error=str(outcome)) if fault else tell(event="complete")
+    if session.step: session.step = tell(event="fail", error=str(outcome)) if fault else tell(event="complete")
     if not fault: return send(id=id, result=outcome)
     send(id=id, error={"code": CODES[outcome.kind], "message": str(outcome), "data": outcome.data})
-
 def call(method, params):
     if method not in SHAPES: raise Fault("method_not_found", f"no method {method!r}")
     if method not in ("type", "flags") and (session.over or (method == "initialize") == bool(session.storage)):
@@ -238,17 +242,14 @@ def call(method, params):
     for fault in sorted(fit(params, SHAPES[method]), key=lambda fault: CODES[fault.kind]): raise fault  # the worst
     if method == "type": return MANIFEST
     if method == "flags": return {"flags": []}
-    session.over = session.over or method == "shutdown"
-    if session.over: return {}
+    if method == "shutdown": return vars(session).update(over=True) or {}
     if method == "initialize":
         if 1 not in params["protocolVersions"]:
             raise Fault("version_mismatch", f"the host speaks {params['protocolVersions']}, we 1", supported=[1])
         session.storage = params["storageDir"]
         session.max_frame = params.get("limits", {}).get("maxFrameBytes", MAX_FRAME)
         return {"protocolVersion": 1, "manifest": MANIFEST}
-    if method == "list":
-        wanted = params.get("workspaceIds")
-        return {"instances": [show(id, found) for id, found in records() if wanted is None or id[:64] in wanted]}
+    if method == "list": return list_page(params.get("workspaceIds"), params.get("cursor", ""))
     if method == "create": return create(params)
     if method in ("start", "stop", "remove") and os.path.isdir(session.storage): lock()
     if method == "remove" and params["id"] not in dict(records()): return {}  # [IDEM-05]
@@ -287,8 +288,7 @@ def serve():
     with contextlib.suppress(KeyboardInterrupt):
         while (line := sys.stdin.buffer.readline(MAX_FRAME + 1)).endswith(b"\n"):
             if line.strip(): take(line)
-        if len(line) > MAX_FRAME:  # [WIRE-11]
-            return answer(None, Fault("frame_too_large", "the line is larger than 16 MiB")) or 1
+        if len(line) > MAX_FRAME: return answer(None, Fault("frame_too_large", "the line is larger than 16 MiB")) or 1
     return 0
 
 arguments = sys.argv[1:]
