@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, stored, traces, with};
+use super::instances::{all, canaries, installing, stored, traces, with};
 use crate::{
     check::{Check, Need},
     client::{Driver, Fault},
@@ -40,13 +40,11 @@ fn impossible(cx: &Cx) -> Vec<(&'static str, Value)> {
         json!([{"path": "a", "contentBase64": content}, {"path": "a/b", "contentBase64": content}]);
     let absent =
         json!([{"path": "a", "contentBase64": content}, {"path": "b", "source": cx.dir().join("absent")}]);
-    let mut failing_install = cx.workspace();
-    failing_install["agent"]["install"] = json!(["exit 3"]);
     vec![
         ("the source path is absent", with(cx.workspace(), "sourcePath", json!(cx.dir().join("absent")))),
         ("the source of a file is absent", with(cx.workspace(), "files", absent)),
         ("a file is below another file", with(cx.workspace(), "files", folder_below_file)),
-        ("a line of agent.install exits with 3", failing_install),
+        ("a line of agent.install exits with 3", installing(cx.workspace(), &["exit 3"])),
         ("the network mode is unknown", with(cx.workspace(), "network", json!({"mode": "filter"}))),
     ]
 }

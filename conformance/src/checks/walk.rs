@@ -34,19 +34,19 @@ pub(super) const CHECKS: &[Check] = &[Check::new(
 fn random_walk(cx: &mut Cx) -> Result<(), Stop> {
     let seed = cx.suite.seed;
     let walk = Call::several(seed);
-    let mut seen = match play(cx, &walk) {
-        Err(Stop::Failed(seen)) => seen,
+    let mut wrong = match play(cx, &walk) {
+        Err(Stop::Failed(wrong)) => wrong,
         other => return other,
     };
     let shortest = shrink(walk, |shorter| match play(cx, shorter) {
         Err(Stop::Failed(other)) => {
-            seen = other;
+            wrong = other;
             true
         }
         _ => false,
     });
     let calls: Vec<_> = shortest.iter().map(ToString::to_string).collect();
-    fail!("{seen}; the shortest walk of seed {seed} that goes wrong: {}", calls.join(", "))
+    fail!("{wrong}; the shortest walk of seed {seed} that goes wrong: {}", calls.join(", "))
 }
 
 /// One call, or something else that happens to a driver. The number is that of a workspace.
@@ -271,7 +271,7 @@ mod tests {
             let removed = walk.iter().rposition(|call| *call == Call::Remove(1));
             matches!((created, removed), (Some(created), Some(removed)) if created < removed)
         };
-        let walk = (0..).map(Call::several).find(|walk| needs(walk)).unwrap();
+        let walk = (0..1000).map(Call::several).find(|walk| needs(walk)).unwrap();
         assert_eq!(shrink(walk, needs), [Call::Create(1), Call::Remove(1)]);
     }
 }

@@ -449,7 +449,7 @@ pub(super) fn add_flag(result: &mut Value, name: &str, is_required: bool) {
 }
 
 /// What drivers wrote down that have their storage folder beside this one.
-fn made_by_neighbours(wire: &Wire) -> Vec<Value> {
+pub(super) fn made_by_neighbours(wire: &Wire) -> Vec<Value> {
     let own = wire.memory();
     let folders = own.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
     let others = folders
