@@ -2,12 +2,10 @@
 # A whole runtime driver for kdn: a workspace is a home folder and ordinary processes of your own account.
 #
 # kdn starts this file as `kdn-runtime-<type>` and calls it over stdin and stdout, one JSON object a line. Ids in
-# brackets, such as [WIRE-12], are sentences of the protocol's SPEC.md. The work is shared like this:
-#   - jq reads the lines, refuses what is wrong, and writes a shell command for each request that is right (section 1);
-#   - the shell runs those commands one by one, and tells what came of them (sections 2 to 4).
-# To make a driver of your own, change `manifest` and `shapes` in section 1, and section 3.
+# brackets, such as [WIRE-12], are sentences of SPEC.md. jq reads the lines, refuses what is wrong, and writes a shell
+# command for each request that is right (section 1); the shell runs these one by one, and tells what came of them.
+# For a driver of your own, change `manifest` and `shapes` in section 1, and sections 2 and 3.
 # It needs jq 1.6 or later, GNU coreutils, sed and grep, and flock of util-linux.
-
 type=${0##*/}
 type=${type#kdn-runtime-} # [MAN-01]
 version=0.1.0
@@ -21,11 +19,11 @@ library='
 def codes: {instance_not_found: 1001, invalid_workspace: 1002, unavailable: 1003, already_exists: 1004,
   invalid_state: 1005, unsupported: 1006, frame_too_large: 1008, version_mismatch: 1010, not_initialized: 1011,
   parse_error: -32700, invalid_request: -32600, method_not_found: -32601, invalid_params: -32602, internal: -32603};
-def error($id; $kind; $message; $data):
-  {jsonrpc: "2.0", id: $id, error: {code: codes[$kind], message: $message, data: ({kind: $kind} + $data)}};
+def error($id; $kind; $message; $data): {jsonrpc: "2.0", id: $id,
+  error: {code: codes[$kind], message: $message[:300], data: ({kind: $kind} + $data)}};
 
 # A shape is the name of a type, [shape], {field: shape} where "?" ends the name of a field that may be absent, or
-# {"*": shape} for a map. "either" stands for two fields of which one is there; "no" begins what this driver can not give.
+# {"*": shape} for a map. "either" stands for two fields of which one is there; "no" begins what can not be given.
 def network: {"mode?": "mode", "hosts?": ["string"]};
 def variable: {name: "variable", "value?": "string", "secret?": "no string", either: ["value", "secret"]};
 def file: {path: "below", "source?": "path", "contentBase64?": "base64", "mode?": "bits",
@@ -41,8 +39,7 @@ def shapes: {
     "features?": "no array", "options?": {"*": "option"},
     "limits?": {"memoryBytes?": "no integer", "cpus?": "no number", "pids?": "no integer"}},
   start: {id: "string", network: network, "secretValues?": {"*": "string"}},
-  stop: {id: "string", "graceSeconds?": "integer"},
-  list: {"workspaceIds?": ["string"], "cursor?": "cursor"},
+  stop: {id: "string", "graceSeconds?": "integer"}, list: {"workspaceIds?": ["string"], "cursor?": "cursor"},
   terminal: {id: "string", command: ["string"], "tty?": "boolean"}};
 
 # A type of our own is one of JSON, with a rule (a range or a pattern), what that means, and the error if it is broken.
@@ -54,22 +51,22 @@ def types: {key: ["string", "\\A[0-9a-f]{64}\\z", "64 lower-case hexadecimal dig
   base64: ["string", "\\A[A-Za-z0-9+/]*+={0,2}\\z", "base64"], bits: ["integer", [0, 511], "from 0 to 511"],
   mode: ["string", "\\Aallow\\z", "allow", "unsupported"], option: ["string", "(?!)", "absent: there are no flags"],
   storage: ["string", "\\A/", "an absolute path", "invalid_params"],
-  cursor: ["string", "(?!)", "one of ours", "invalid_params"],
+  cursor: ["string", "\\A[0-9a-f]{64}-[0-9a-f]{8}\\z", "one of ours", "invalid_params"],
   frame: ["integer", [1048576, 16777216], "from 1 to 16 MiB", "invalid_params"],
   state: ["string", "\\A(creating|stopped|running)\\z", "a state"]};
 
 # All that keeps a value from having a shape. A value of the wrong type may be a secret, and is not shown [SEC-01].
 def faults($shape; $path):
   def fault($kind; $path; $what): {kind: $kind, message: "\($path[1:]) \($what)", data: {fieldPath: $path[1:]}};
+  def broken($rule): if $rule == null then . != [] elif $rule | type == "array" then . < $rule[0] or . > $rule[1]
+    else test($rule) | not end;
   if $shape | type == "string" then
-    ($shape | ltrimstr("no ")) as $json
-    | (types[$shape] // [$json, "", "absent: this driver can not do it", "unsupported"]) as [$json, $rule, $what, $kind]
+    (types[$shape] // (if $shape | startswith("no ") then [$shape[3:], null, "absent: it is not supported", "unsupported"]
+      else [$shape, {}] end)) as [$json, $rule, $what, $kind]
     | if (if $json == "integer" then type == "number" and . >= 0 and . == floor else type == $json end | not)
         or (type == "string" and index("\u0000") != null) then fault("invalid_params"; $path; "is not of the right type")
-      elif if $shape | startswith("no ") then . == []
-        elif $rule | type == "array" then . >= $rule[0] and . <= $rule[1]
-        else $rule == "" or test($rule) end then empty
-      else fault($kind // "invalid_workspace"; $path; "must be \($what), not \(tojson[:200])") end
+      else select($rule != {} and broken($rule)) | tojson[:200] as $value
+        | fault($kind // "invalid_workspace"; $path; "must be \($what), not \($value)") end
   elif type != ($shape | type) then fault("invalid_params"; $path; "is not of the right type")
   elif type == "array" then range(length) as $i | .[$i] | faults($shape[0]; "\($path)[\($i)]")
   else . as $value | $shape | to_entries[] | .value as $inner | .key as $name | ($name | rtrimstr("?")) as $key
@@ -78,9 +75,7 @@ def faults($shape; $path):
         | fault("invalid_workspace"; $path; "must have one of \($inner | join(" and "))")
       elif $value | has($key) then $value[$key] | faults($inner; "\($path).\($key)")
       else select($name == $key) | fault("invalid_params"; "\($path).\($key)"; "is missing") end
-  end;
-def twice: objects | [.environment, "name"], [.files, "path"] | . as [$list, $field] | [$list | arrays[] | objects[$field]]
-  | select(length > (unique | length)) | {kind: "invalid_workspace", message: "a \($field) is there twice", data: {}};'
+  end;'
 
 requests=$library'
 def manifest: {type: $type, displayName: $type, version: $version, description: $about, isolated: false,
@@ -88,51 +83,55 @@ def manifest: {type: $type, displayName: $type, version: $version, description: 
 def word: @sh | split("\n") | join("\u0027\"$nl\"\u0027"); # a text as a word of a shell command, on one line
 def say: "say " + (tojson | word);
 def octal: [. / 64, . / 8 % 8, . % 8] | map(floor | tostring) | join("");
-def write($i): "file \("files[\($i)]" | word) \(.path | word) \(.mode // 384 | octal) "
-  + if .source then "source \(.source | word)" else "content \(.contentBase64 | word)" end;
+def write($i): ["file", "files[\($i)]", .path, (.mode // 384 | octal), .source // "", .contentBase64 // ""]
+  | map(word) | join(" ");
 def arguments($method; $storage):
   if $method == "create" then .workspaceId, .name, .sourcePath,
     ({name, sourcePath, environment: (.environment // []), state: "creating"} | tojson),
     ([":", (.files // [] | to_entries[] | .key as $i | .value | write($i))] | join(" && "))
-  elif $method == "list" then if .workspaceIds then " \(.workspaceIds | join(" ")) " else "*" end
+  elif $method == "list" then (if .workspaceIds then " \(.workspaceIds | join(" ")) " else "*" end), .cursor // ""
   elif $method == "terminal" then .id, ({args: (["exec", $storage, .id] + .command), env: {KDN_INSTANCE: .id}} | tojson)
   elif $method == "stop" then .id, ([.graceSeconds // 10, 1000000] | min | tostring)
   else .id end;
+def more_faults: objects | (select(.command == []) | {kind: "invalid_params", message: "the command is empty", data: {}}),
+  ([.environment, "name"], [.files, "path"] | . as [$list, $field] | [$list | arrays[] | objects[$field]]
+    | select(length > (unique | length)) | {kind: "invalid_workspace", message: "a \($field) is there twice", data: {}});
 
 # From a session to the session with the command for a line in it. jq puts U+FFFD for what is not UTF-8.
 def take($line):
-  (try ($line | [fromjson]) catch null) as $json | ($json[0]? | objects // {}) as $request | ($request | .method) as $method
-  | ($request.id | if type == "string" or (type == "number" and (tojson | test("\\A[0-9]{1,16}\\z")) and . < 9007199254740992)
-     then . else null end) as $id
-  | ($request | if has("params") then .params else {} end) as $params
-  | def refuse($kind; $message; $data): .command = (error($id; $kind; $message; $data) | say);
-    def answer($result): .command = ({jsonrpc: "2.0", id: $id, result: $result} | say);
-  if $line | utf8bytelength > 16777216 then .command = (error(null; "frame_too_large"; "the line is too large"; {}) | say + "; finish 1")
-  elif $line | test("\\A[ \t\r]*\\z") then .command = null
-  elif $json == null or ($line | index("\ufffd") // index("\u0000")) then .command = (error(null; "parse_error"; "the line is not JSON"; {}) | say)
-  elif $request.jsonrpc != "2.0" or ($method | type) != "string" or ($id == null and ($request | has("id"))) then
-    refuse("invalid_request"; "the line is not a request"; {})
-  elif $id == null then .command = null # a notification; there is none that this driver needs [WIRE-34]
-  elif shapes[$method] == null then refuse("method_not_found"; "no method \($method)"; {})
-  elif (IN($method; "type", "flags") | not) and (.over or ($method == "initialize") != (.storage == null)) then
-    refuse("not_initialized"; "\($method) is not possible before initialize, after it, or after shutdown"; {})
-  else ([$params | faults(shapes[$method]; ""), twice] | sort_by(codes[.kind])[0]) as $fault
-    | if $fault then refuse($fault.kind; $fault.message; $fault.data)
-    elif $method == "type" then answer(manifest)
-    elif $method == "flags" then answer({flags: []})
-    elif $method == "shutdown" then .over = true | answer({})
-    elif $method == "initialize" and ($params.protocolVersions | index(1)) == null then
-      refuse("version_mismatch"; "the host speaks \($params.protocolVersions), this driver 1"; {supported: [1]})
-    elif $method == "initialize" then .storage = $params.storageDir | answer({protocolVersion: 1, manifest: manifest})
-      | .command = "storage=\(.storage | word) max=\($params.limits.maxFrameBytes // 16777216); \(.command)"
-    elif $params.id and ($params.id | test("\\A[0-9a-f]{64}-[0-9a-f]{8}\\z") | not) then
-      if $method == "remove" then answer({}) else refuse("instance_not_found"; "no instance \($params.id[:200])"; {}) end
-    else .storage as $storage
-      | .command = ([$id | tojson, $method, ($params | arguments($method; $storage))] | "request " + (map(word) | join(" "))) end
-  end;
+  def refuse($id; $kind; $message; $data): .command = (error($id; $kind; $message; $data) | say);
+  def answer($id; $result): .command = ({jsonrpc: "2.0", id: $id, result: $result} | say);
+  (try ($line | [fromjson]) catch null) as $json | ($json[0]? | objects // {}) as $request | $request.method as $method
+  | (($request.id | strings, (numbers | select(. < 9007199254740992 and (tojson | test("\\A[0-9]+\\z"))))) // null) as $id
+  | ($request | if has("params") then .params else {} end) as $params | .command = null
+  | if $line | utf8bytelength > 16777216 then refuse(null; "frame_too_large"; "too large"; {}) | .command += "; finish 1"
+    elif $line | test("\\A[ \t\r]*\\z") then .
+    elif $json == null or ($line | index("\ufffd") // index("\u0000")) then refuse(null; "parse_error"; "no JSON"; {})
+    elif $request.jsonrpc != "2.0" or ($method | type != "string") or ($id == null and ($request | has("id"))) then
+      refuse($id; "invalid_request"; "the line is not a request"; {})
+    elif $id == null then . # a notification; there is none that this driver needs [WIRE-34]
+    elif shapes[$method] == null then refuse($id; "method_not_found"; "no method \($method)"; {})
+    elif (IN($method; "type", "flags") | not) and (.over or ($method == "initialize") != (.storage == null)) then
+      refuse($id; "not_initialized"; "\($method) is not possible before initialize, after it, or after shutdown"; {})
+    else ([$params | faults(shapes[$method]; ""), more_faults] | sort_by(codes[.kind])[0]) as $fault
+      | if $fault then refuse($id; $fault.kind; $fault.message; $fault.data)
+        elif $method == "type" then answer($id; manifest)
+        elif $method == "flags" then answer($id; {flags: []})
+        elif $method == "shutdown" then .over = true | answer($id; {})
+        elif $method == "initialize" and ($params.protocolVersions | index(1)) == null then
+          refuse($id; "version_mismatch"; "the host speaks \($params.protocolVersions), we 1"; {supported: [1]})
+        elif $method == "initialize" then
+          .storage = $params.storageDir | answer($id; {protocolVersion: 1, manifest: manifest})
+          | .command |= "storage=\($params.storageDir | word) max=\($params.limits.maxFrameBytes // 16777216); " + .
+        elif $params.id and ($params.id | test("\\A[0-9a-f]{64}-[0-9a-f]{8}\\z") | not) then
+          if $method == "remove" then answer($id; {})
+          else refuse($id; "instance_not_found"; "no instance \($params.id)"; {}) end
+        else .storage as $storage | [$id | tojson, $method, ($params | arguments($method; $storage))] as $words
+          | .command = "request " + ($words | map(word) | join(" ")) end
+    end;
 
-# Lines come in pieces of 3000 bytes, since jq breaks characters in long ones; \u0001 ends a piece that goes on in the next.
-# What ends without a newline is no line [WIRE-12]: then jq counts one line less than pieces.
+# Lines come in pieces of 3000 bytes, since jq breaks characters in long ones; \u0001 ends a piece that goes on in the
+# next. What ends without a newline is no line [WIRE-12]: then jq counts one line less than pieces.
 def lines: input_line_number as $before
   | [label $out | inputs | if endswith("\u0001") then rtrimstr("\u0001") else ., break $out end]
   | if length > 0 and input_line_number - $before == length then add, lines else empty end;
@@ -140,29 +139,31 @@ foreach lines as $line ({over: false}; take($line); .command // empty)'
 
 # 2. Instances. Each is a folder <storage>/<workspaceId>-<random> with instance.json and home in it. Its name says whose
 # it is even when a killed driver left no record [LIST-05]. Its processes have KDN_INSTANCE=<id> in their environment.
-ids() { ls "$storage" 2>/dev/null | grep -xE '[0-9a-f]{64}-[0-9a-f]{8}'; }
+ids() { # [<id>]: all that come after it, in their order
+  { ls "$storage" 2>/dev/null | grep -xE '[0-9a-f]{64}-[0-9a-f]{8}'; echo "$1"; } | sort -u | sed "0,/^$1\$/d"
+}
 
-# Prints a line for each of some instances: id, state, name, and what `info` shows. What can't be read or was never
-# finished is an `error` [LIST-06], unless another process is making or removing it just now.
-instances() {
-  ids=$1 mine=true
+# Prints a line for each of some instances: id, state, whether it has a name, and what `info` shows. What can't be read
+# or was never finished is an `error` [LIST-06], unless another process is making or removing it just now.
+instances() { # <ids> [<name>]
+  ids=$1 name=$2 mine=true
   [ ! -d "$storage" ] || flock -n 9 || mine=false
   set --
   for other in $ids; do [ ! -f "$storage/$other/instance.json" ] || set -- "$@" "$storage/$other/instance.json"; done
-  jq -nRr --arg ids "$ids" --arg storage "$storage" --argjson mine "$mine" "$library"'
-    [inputs | {id: (input_filename | split("/")[-2]), text: .}] as $lines
+  printf '%s\n' "$name" | jq -nRr --arg ids "$ids" --arg storage "$storage" --argjson mine "$mine" "$library"'
+    input as $name | [inputs | {id: (input_filename | split("/")[-2]), text: .}] as $lines
     | $ids | splits("\\s+") | select(. != "") as $id
     | (try ([$lines[] | select(.id == $id).text] | join("\n") | fromjson) catch null) as $record
     | ([$record | faults(record; "")] == []) as $whole | ($whole and $record.state != "creating") as $finished
     | {id: $id, workspaceId: $id[:64], name: (if $whole then $record.name else "unreadable" end),
        state: (if $finished then $record.state else "error" end), info: {home: "\($storage)/\($id)/home"}}
-      + if $finished then {} elif $whole then {reason: "its creation was cut short"} else {reason: "its record is unreadable"} end
-    | select($mine or $finished) | "\(.id) \(.state) \(.name) \(tojson)"' "$@" </dev/null
+      + if $finished then {} else {reason: (if $whole then "its creation was cut short" else "it is unreadable" end)} end
+    | select($mine or $finished) | "\(.id) \(.state) \(.name == $name) \(tojson)"' - "$@"
 }
 
 save() { # <id> <state> [<record>]: under another name first, so that nobody ever reads half a record [CONC-06]
-  file=$storage/$1/instance.json
-  printf '%s\n' "${3:-$(cat "$file")}" | jq -c --arg state "$2" '.state = $state' >"$file.new" && mv "$file.new" "$file"
+  path=$storage/$1/instance.json record=${3:-$(cat "$storage/$1/instance.json")}
+  printf '%s:"%s"}\n' "${record%:*}" "$2" >"$path.new" && mv "$path.new" "$path" # the state comes last
 }
 
 # Returns when all processes of an instance are gone [STOP-01]; kills what is left after the grace [STOP-03].
@@ -198,36 +199,33 @@ of_instance() { # <id> <argument>
     remove:) answer "{}" ;; # [IDEM-05]
     *:) fail instance_not_found "no instance $1" ;;
     info:* | start:running | stop:stopped) answer "$shown" ;;
-    terminal:running) answer "$2" ;; # a plan for `enter`, which bears the mark from the beginning, so `stop` finds it
+    terminal:running) answer "$2" ;; # a plan for `enter`; it bears the mark from the beginning, so `stop` finds it
     remove:running) fail invalid_state "instance $1 is running" "" "stop it first" ;;
     remove:*) step "Removing instance" "Instance removed"
       if destroy "$1"; then answer "{}"; else fail internal "$storage/$1 can't be removed"; fi ;;
     *:error) fail invalid_state "instance $1 is broken" "" "remove it" ;;
     terminal:*) fail invalid_state "instance $1 is not running" "" "start it first" ;;
     start:*) step "Starting instance" "Instance started" && save "$1" running && show "$1" ;;
-    stop:*) step "Ending processes" "Processes ended"
-      end_processes "$1" "$2" && save "$1" stopped && show "$1" ;;
+    stop:*) step "Ending processes" "Processes ended" && end_processes "$1" "$2" && save "$1" stopped && show "$1" ;;
   esac
 }
 
 create() { # <workspaceId> <name> <sourcePath> <record> <commands that write the files>
   mkdir -p "$storage" && exec 9<"$storage" && lock # [LIFE-17]
-  while read -r other state name shown; do
-    case $other:$state:$name in
+  while read -r other state same shown; do
+    case $other:$state:$same in
       "$1"-*:error:*) destroy "$other" ;; # a killed driver left it [CREATE-10]
       "$1"-*) answer "$shown" && return ;; # [IDEM-01]
-      *:"$2") fail already_exists "instance $other is named $name" name && return ;;
+      *:true) fail already_exists "instance $other has this name" name && return ;;
     esac
   done <<END
-$(instances "$(ids)")
+$(instances "$(ids)" "$2")
 END
   [ -d "$3" ] || { fail invalid_workspace "$3 is not a folder" sourcePath && return; }
   step "Writing files" "Files written"
   making=$1-$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n') field='' why="$storage can't be written"
   home=$storage/$making/home made=$making
-  if mkdir -p "$home" && save "$making" creating "$4" && eval "$5" && save "$making" stopped; then
-    making=
-    show "$made"
+  if mkdir -p "$home" && save "$making" creating "$4" && eval "$5" && save "$making" stopped; then making='' && show "$made"
   else
     destroy "$making"
     making=
@@ -235,31 +233,33 @@ END
   fi
 }
 
-file() { # <field> <path> <mode> source <file>, or content <base64>
+file() { # <field> <path> <mode> <source, or nothing> <base64>
   field=$1 why="$2 can't be written" target=$home/$2
-  mkdir -p "${target%/*}" && [ ! -e "$target" ] || return 1
-  if [ "$4" = source ]; then
-    field=$1.source why="$5 is not a regular file that can be read"
-    [ -f "$5" ] && { cp "$5" "$target" 9<&- & job=$!; wait "$job"; } || return 1 # SIGTERM ends the waiting
-  else printf %s "$5" | base64 -d >"$target" || return 1; fi
+  mkdir -p "${target%/*}" && [ ! -e "$target" ] || return
+  if [ -n "$4" ]; then
+    field=$1.source why="$4 is not a regular file that can be read"
+    [ -f "$4" ] && { cp "$4" "$target" 9<&- & job=$!; wait "$job"; } || return # SIGTERM ends the waiting
+  else printf %s "$5" | base64 -d >"$target" || return; fi
   chmod "$3" "$target"
 }
 
-list() { # <workspaceIds, each between spaces, or *>
+list() { # <workspaceIds, each between spaces, or *> <cursor>
   list=
-  while read -r other state name shown; do
-    case $1 in "*" | *" ${other%-*} "*) list=$list${list:+,}$shown ;; esac
+  while read -r other state same shown; do
+    case $1 in "*" | *" ${other%-*} "*) ;; *) continue ;; esac
+    [ -z "$list" ] || [ $((${#list} + ${#shown})) -lt $((max - 1000)) ] || { next=",\"nextCursor\":\"$last\"" && break; }
+    list=$list${list:+,}$shown last=$other
   done <<END
-$(instances "$(ids)")
+$(instances "$(ids "$2")")
 END
-  answer "{\"instances\":[$list]}"
+  answer "{\"instances\":[$list]$next}"
 }
 
 # Becomes the command, so that its exit status, signals and terminal need no care [TERM-05 to TERM-18].
 enter() { # <storage> <id> <command>...
   { [ -f "$1/$2/instance.json" ] && exec 9<"$1" && flock 9; } || exit 126 # a `stop` is over by now, or will end this
   become=$(jq -er --arg home "$1/$2/home" --arg id "$2" 'select(.state == "running") | "cd \(.sourcePath | @sh)",
-    ([{key: "KDN_INSTANCE", value: $id}] # of the environment of the user, only this is passed on [TERM-16]:
+    ([{key: "KDN_INSTANCE", value: $id}] # of the environment of the user, only what follows is passed on [TERM-16]
      + [env | to_entries[] | select(.key | test("\\A(TERM|COLORTERM|NO_COLOR|LANG|LC_[A-Z]+|TZ|PATH)\\z"))]
      + (.environment | map({key: .name, value})) + [{key: "KDN_INSTANCE", value: $id}, {key: "HOME", value: $home}]
      | "set -- env -i \(map("\(.key)=\(.value)") | @sh) \"$@\"")' "$1/$2/instance.json") || exit 126
@@ -270,67 +270,60 @@ enter() { # <storage> <id> <command>...
 }
 
 # 4. The wire.
-say() { if [ ${#1} -le "$max" ]; then printf '%s\n' "$1" || finish 0; else fail frame_too_large "the answer is too large"; fi; }
 show() { answer "$(instances "$1" | cut -d' ' -f4-)"; }
-
+say() { printf '%s\n' "$1" || finish; }
+note() { say "{\"jsonrpc\":\"2.0\",\"method\":\"\$/step\",\"params\":{\"requestId\":$id,$1}}"; }
 step() { # tells the user what a change does [11.1]; a request with a string as id has no steps
-  case $id in '"'*) return ;; esac
-  open=', "event": "complete"'
-  say '{"jsonrpc": "2.0", "method": "$/step", "params": {"requestId": '"$id, \"event\": \"start\", \"inProgress\": \"$1\", \"completed\": \"$2\"}}"
+  case $id in '"'*) ;; *) open=yes && note "\"event\":\"start\",\"inProgress\":\"$1\",\"completed\":\"$2\"" ;; esac
 }
-
-answer() {
-  [ -z "$open" ] || say '{"jsonrpc": "2.0", "method": "$/step", "params": {"requestId": '"$id, \"event\": \"complete\"}}" # [STEP-04]
-  open=
-  say "{\"jsonrpc\": \"2.0\", \"id\": $id, \"result\": $1}"
+answer() { # <result>
+  set -- "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":$1}"
+  [ ${#1} -le "$max" ] || { fail frame_too_large "the answer is too large" && return; } # [WIRE-09]
+  [ -z "$open" ] || note '"event":"complete"' # [STEP-04]
+  say "$1"
 }
-
 fail() { # <kind> <message> [<fieldPath> [<hint>]]
-  printf '%s\n' "$(jq -nc --arg open "$open" --argjson id "$id" --args "$library"'
-    $ARGS.positional as [$kind, $message, $field, $hint] | ([{fieldPath: ($field // "")}, {hints: [$hint | strings]}]
-      | map(select(.[] | length > 0)) | add // {}) as $data
+  printf '%s\n' "$id" | jq -c --arg open "$open" --args "$library"'
+    $ARGS.positional as [$kind, $message, $field, $hint] | . as $id
     | (select($open != "") | {jsonrpc: "2.0", method: "$/step", params: {requestId: $id, event: "fail", error: $message}}),
-      error($id; $kind; $message; $data)' "$@")" || finish 0
-  open=
+      error($id; $kind; $message; {fieldPath: ($field // ""), hints: [$hint // empty]} | with_entries(select(.value | length > 0)))
+    ' "$1" "$(printf %.300s "$2")" "$3" ${4:+"$4"} || finish
 }
-
 request() { # <id> <method> <arguments>...
-  id=$1 method=$2
+  id=$1 method=$2 open='' next=''
   shift 2
   [ ! -d "$storage" ] || exec 9<"$storage"
-  case $method in create | list) "$method" "$@" ;; start | stop | remove) lock && of_instance "$@" ;; *) of_instance "$@" ;; esac
+  case $method in start | stop | remove) lock ;; esac
+  case $method in create | list) "$method" "$@" ;; *) of_instance "$@" ;; esac
   exec 9<&-
 }
-
-finish() { # <status>: rolls back what is under way [LIFE-25], and ends the readers
+finish() { # [<status>]: rolls back what is under way [LIFE-25], and ends the readers
   trap '' TERM
   [ -z "$making" ] || { kill "$job"; destroy "$making"; }
   kill "$sed" "$jq"
-  exit "$1"
+  exit "${1:-0}"
 } 2>/dev/null
 
-case $#:$1 in
-  [3-9]:exec | ??*:exec) shift && enter "$@" ;;
-  1:--version) echo "kdn-runtime-$type $version" && exit ;;
-  1:--help) echo "kdn-runtime-$type: $about. It is a runtime driver: put it on PATH, and kdn starts it." && exit ;;
+case $1 in
+  exec) [ $# -lt 4 ] || { shift && enter "$@"; } ;;
+  --version) echo "kdn-runtime-$type $version" && exit ;;
+  --help) echo "kdn-runtime-$type: $about. It is a runtime driver: put it on PATH, and kdn starts it." && exit ;;
 esac
 if [ $# -gt 0 ] || [ -z "${KDN_RUNTIME_PROTOCOL+x}" ] || [ -t 0 ]; then # [LIFE-07]
   echo "kdn-runtime-$type: $about. It is a runtime driver: put it on PATH, and kdn starts it." >&2
   exit 64
 fi
-[ -z "${KDN_INSTANCE+x}" ] || exec env -u KDN_INSTANCE "$0" # started inside an instance, it does not belong to it
-
+[ -z "${KDN_INSTANCE+x}" ] || exec env -u KDN_INSTANCE "$0" # started inside an instance, it is no part of it
 export LC_ALL=C # a character is a byte
 umask 077
-pipes=$(mktemp -d) && mkfifo "$pipes/pieces" "$pipes/commands" || exit
-exec 4<&0 </dev/null
+pipes=$(mktemp -d) && mkfifo "$pipes/pieces" "$pipes/commands" && exec 4<&0 </dev/null || exit
 stdbuf -oL sed 's/.\{3000\}[\x80-\xbf]*/&\x01\n/g' <&4 >"$pipes/pieces" & sed=$!
 jq -nRr --unbuffered --arg type "$type" --arg version "$version" --arg about "$about" "$requests" \
   <"$pipes/pieces" >"$pipes/commands" 4<&- & jq=$!
 exec 3<"$pipes/commands" 4<&-
 rm -r "$pipes"
-trap 'finish 0' TERM
-trap '' PIPE # so that printf fails [LIFE-26]
-storage='' making='' job='' open=''
+storage='' making='' job='' id=null
+trap finish TERM
+trap '' PIPE # so that printf fails when nobody reads on [LIFE-26]
 while IFS= read -r command <&3; do eval "$command"; done
-finish 0
+finish
