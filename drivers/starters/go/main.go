@@ -1,6 +1,6 @@
 // A whole runtime driver for kdn: a workspace is a home folder and ordinary processes of your own account.
 // kdn starts it as `kdn-runtime-<type>` and calls it over stdin and stdout, one JSON object a line. Ids such as WIRE-02
-// are sentences of SPEC.md. To make a driver of your own, change `manifest` and parts 3 and 4. Go 1.19+, Linux.
+// are sentences of SPEC.md. To make a driver of your own, change `manifest` and parts 2 and 3. Go 1.19+, Linux.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,44 +28,27 @@ type object = map[string]any
 
 const version, about, maxFrame = "0.1.0", "Ordinary processes of your own account, without isolation", 16 << 20
 
-var (
-	kind     = strings.TrimPrefix(filepath.Base(os.Args[0]), "kdn-runtime-") // MAN-01
-	manifest = object{"type": kind, "displayName": kind, "description": about, "version": version, "isolated": false,
-		"protocolVersions": []int{1}, "capabilities": object{"terminal": object{}}}
-	storage   string                    // the storage folder, once there was an `initialize`
-	isOver    bool                      // there was a `shutdown`
-	hostFrame = maxFrame                // the largest frame that the host takes
-	request   any                       // the id of the request that is being carried out,
-	hasStep   bool                      // whether it has a step,
-	locks     []*os.File                // and what it has locked
-	ending    = make(chan os.Signal, 2) // is not empty when the driver is to end
-)
+var kind = strings.TrimPrefix(filepath.Base(os.Args[0]), "kdn-runtime-") // MAN-01
+var manifest = object{"type": kind, "displayName": kind, "description": about, "version": version, "isolated": false,
+					"protocolVersions": []int{1}, "capabilities": object{"terminal": object{}}}
+var storage string                   // the storage folder, once there was an `initialize`
+var isOver, hasStep bool             // there was a `shutdown`; the request has a step
+var hostFrame = maxFrame             // the largest frame that the host takes
+var request any                      // the id of the request that is being carried out
+var locks []*os.File                 // what it has locked
+var ending = make(chan os.Signal, 2) // not empty when the driver is to end
 
-// ---- 1. Errors: a method panics with one, and that becomes its answer
-
-var codes = map[string]int{"instance_not_found": 1001, "invalid_workspace": 1002, "already_exists": 1004,
-	"invalid_state": 1005, "unsupported": 1006, "frame_too_large": 1008, "version_mismatch": 1010, "not_initialized": 1011,
-	"parse_error": -32700, "invalid_request": -32600, "method_not_found": -32601, "invalid_params": -32602, "internal": -32603}
-
-// need fails unless something holds. `data` is the name and the value of what else to tell.
-func need(holds bool, kind, message string, data ...any) {
-	if !holds {
-		data = append(data, "hints", []string{})
-		panic(object{"code": codes[kind], "message": message, "data": object{"kind": kind, data[0].(string): data[1]}})
-	}
-}
-func try(err error) { need(err == nil, "internal", fmt.Sprint(err)) }
-
-// ---- 2. Params. A shape is an object, where "?" ends what may be absent and "*" is any name; a list, perhaps with the
-// field in which its items differ; or a form. What needs a capability that this driver does not have is "unsupported".
+// ---- 1. Params and errors. A shape is an object, where "?" ends what may be absent and "*" is any name; a list, perhaps
+// with the field in which its items differ; or a form. What needs a capability that is not declared is "unsupported".
 
 var shapes = decode(`{"type": {}, "flags": {}, "shutdown": {}, "info": {"id": "string"}, "remove": {"id": "string"},
 	"initialize": {"protocolVersions": ["integer"], "host": {"name": "string", "version": "string", "pid": "integer"},
 		"storageDir": "path", "limits?": {"maxFrameBytes?": "integer"}, "capabilities?": {}},
 	"create": {"workspaceId": "workspace id", "name": "workspace name", "sourcePath": "absolute path", "projectId?": "string",
 		"model?": "string", "agent": {"name": "string", "command?": ["string"], "install?": ["string"]},
-		"environment?": [{"name": "variable name", "value|secret": "string", "secret?": "unsupported string"}, "name"],
-		"files?": [{"path": "relative path", "source|contentBase64": "string", "source?": "absolute path", "mode?": "mode"}, "path"],
+		"environment?": [{"name": "variable", "value|secret": "string", "secret?": "unsupported string"}, "name"],
+		"files?": [{"path": "relative path", "source|contentBase64": "string", "source?": "absolute path",
+			"contentBase64?": "base64", "mode?": "mode"}, "path"],
 		"network?": {"mode?": "network mode", "hosts?": ["string"]}, "mounts?": ["unsupported"], "ports?": ["unsupported"],
 		"secrets?": ["unsupported"], "features?": ["unsupported"], "options?": {"*": "flag"},
 		"limits?": {"memoryBytes?": "unsupported", "cpus?": "unsupported", "pids?": "unsupported"}},
@@ -72,21 +56,20 @@ var shapes = decode(`{"type": {}, "flags": {}, "shutdown": {}, "info": {"id": "s
 	"stop": {"id": "string", "graceSeconds?": "integer"}, "list": {"workspaceIds?": ["string"], "cursor?": "cursor"},
 	"terminal": {"id": "string", "command": ["string"], "tty?": "boolean"}}`).(object)
 
-const text, part = `".*"`, `(\.?[^/.][^/]*|\.\.[^/]+)` // a part of a path is not ".."
+const invalid, text, part, idForm = "invalid_workspace", `".*"`, `(\.?[^/.][^/]*|\.\.[^/]+)`, `[0-9a-f]{64}-\d+`
 
-// How a value of each form is written if it is of the type, how if it is right, and the kind of error if it is not.
+// Of each form, the pattern of all values of its type, that of the right ones, and the kind of error for the others.
 var forms = map[string][3]string{"string": {text, text}, "integer": {`\d+`, `\d+`}, "boolean": {`true|false`, `.*`},
-	"mode": {`[1-4]?\d?\d|50\d|51[01]`, `.*`}, "path": {`"/.*"`, text}, "cursor": {`-`, `-`}, "flag": {text, `-`, invalid},
+	"mode": {`[1-4]?\d?\d|50\d|51[01]`, `.*`}, "path": {`"/.*"`, text}, "cursor": {`"` + idForm + `"`, text},
 	"workspace id": {text, `"[0-9a-f]{64}"`, invalid}, "workspace name": {text, `"[a-z0-9]([a-z0-9._-]*[a-z0-9])?"`, invalid},
 	"absolute path": {text, `"(/+(\.|` + part + `)?)+"`, invalid}, "relative path": {text, `"` + part + `(/` + part + `)*"`, invalid},
-	"variable name": {text, `"[^=]+"`, invalid}, "network mode": {`"(allow|deny)"`, `"allow"`, "unsupported"},
-	"unsupported": {`.*`, `-`, "unsupported"}, "unsupported string": {text, `-`, "unsupported"}}
-
-const invalid = "invalid_workspace"
+	"variable": {text, `"[^=]+"`, invalid}, "base64": {text, `"[^\r\n]*"`, invalid}, "flag": {text, `-`, invalid},
+	"network mode": {`"(allow|deny)"`, `"allow"`, "unsupported"}, "unsupported": {`.*`, `-`, "unsupported"},
+	"unsupported string": {text, `-`, "unsupported"}}
 
 // check fails where a value is not of a shape. Called for one kind of error after the other, it finds the worst first.
 func check(kind string, shape, value any, at string) {
-	must := func(holds bool, failure, what string) { // not what it is: that may be a secret (SEC-01)
+	must := func(holds bool, failure, what string) { // the value is not shown: it may be a secret (SEC-01)
 		need(holds || failure != kind, kind, at+" must be "+what, "fieldPath", at)
 	}
 	switch shape := shape.(type) {
@@ -97,8 +80,8 @@ func check(kind string, shape, value any, at string) {
 			names, found := strings.Split(strings.TrimSuffix(name, "?"), "|"), 0
 			for key, member := range members {
 				if name == "*" || key == names[0] || key == names[len(names)-1] {
-					found++
 					check(kind, inner, member, strings.TrimPrefix(at+"."+key, "."))
+					found++
 				}
 			}
 			must(found > 0 || strings.ContainsAny(name, "?*|"), "invalid_params", "given its "+name)
@@ -120,9 +103,9 @@ func check(kind string, shape, value any, at string) {
 		if _, ok := value.(string); ok {
 			written = `"` + written + `"`
 		}
-		form, isTorn := forms[shape], strings.ContainsAny(written, "\x00\uFFFD") // SEC-09; Go reads half a pair as the latter
-		must(fits(form[0], written) && !isTorn, "invalid_params", "of the form: "+shape)
-		must(fits(form[1], written), form[2], "of the form: "+shape)
+		isTorn := strings.ContainsAny(written, "\x00\uFFFD") // SEC-09; Go reads the latter for what is no character
+		must(fits(forms[shape][0], written) && !isTorn, "invalid_params", "of the form: "+shape)
+		must(fits(forms[shape][1], written), forms[shape][2], "of the form: "+shape)
 	}
 }
 func fits(pattern, text string) bool {
@@ -143,7 +126,19 @@ func decode(text string) (value any) {
 	return value
 }
 
-// ---- 3. Instances. Each is a folder <storage>/<workspaceId>-<number>, whose name says whose it is, whatever is in it:
+var codes = map[string]int{"instance_not_found": 1001, "invalid_workspace": 1002, "already_exists": 1004,
+	"invalid_state": 1005, "unsupported": 1006, "frame_too_large": 1008, "version_mismatch": 1010, "not_initialized": 1011,
+	"parse_error": -32700, "invalid_request": -32600, "method_not_found": -32601, "invalid_params": -32602, "internal": -32603}
+
+// need panics with an error, which becomes the answer, unless something holds. `data` is the name and value of its data.
+func need(holds bool, kind, message string, data ...any) {
+	if data = append(data, "hints", []string{}); !holds {
+		panic(object{"code": codes[kind], "message": message, "data": object{"kind": kind, data[0].(string): data[1]}})
+	}
+}
+func try(err error) { need(err == nil, "internal", fmt.Sprint(err)) }
+
+// ---- 2. Instances. Each is a folder <storage>/<workspaceId>-<number>, whose name says whose it is, whatever is in it:
 // home, workspace.json, `ready` once it is complete, and `running`. Its processes have KDN_INSTANCE=<id> as a variable.
 
 func folder(id string, more ...string) string {
@@ -158,21 +153,19 @@ func lock(folder string, how int) bool {
 	return err == nil && syscall.Flock(int(file.Fd()), how) == nil
 }
 
-// find gives the workspace of an instance, and its state: "" if there is none, "error" if it is cut short or can't be read.
+// find gives the workspace of an instance and its state: "" if there is none, "error" if it can't be read or was cut short.
 func find(id string) (workspace object, state string) {
 	content, _ := os.ReadFile(folder(id, "workspace.json"))
 	err := json.Unmarshal(content, &workspace)
-	if !fits(`[0-9a-f]{64}-\d+`, id) || !exists(folder(id)) {
+	if !fits(idForm, id) || !exists(folder(id)) {
 		return workspace, ""
 	} else if err != nil || !exists(folder(id, "ready")) || str(workspace, "name") == "" {
 		return object{"name": "unknown"}, "error"
-	} else if exists(folder(id, "running")) {
-		return workspace, "running"
 	}
-	return workspace, "stopped"
+	return workspace, map[bool]string{true: "running", false: "stopped"}[exists(folder(id, "running"))]
 }
 
-// look does the same without a lock: what somebody is just making or removing is not there (CONC-06).
+// look does the same for those without a lock: what somebody is just making or removing is not there (CONC-06).
 func look(id string) (workspace object, state string) {
 	if workspace, state = find(id); state != "error" {
 		return workspace, state
@@ -181,19 +174,19 @@ func look(id string) (workspace object, state string) {
 	}
 	return find(id)
 }
-func ids() (ids []string) {
-	folders, _ := filepath.Glob(folder("*-*"))
-	for _, folder := range folders {
-		ids = append(ids, filepath.Base(folder))
-	}
-	return ids
-}
 func show(id string, workspace object, state string) object {
 	shown := object{"id": id, "workspaceId": id[:64], "name": workspace["name"], "state": state}
 	if state == "error" {
 		shown["reason"] = "its making or removal was cut short, or it can't be read"
 	}
 	return shown
+}
+func ids() (ids []string) {
+	folders, _ := filepath.Glob(folder("*-*"))
+	for _, folder := range folders {
+		ids = append(ids, filepath.Base(folder))
+	}
+	return ids
 }
 
 // end asks the processes of an instance to end, and kills what is left after the grace (STOP-01, STOP-03).
@@ -205,15 +198,16 @@ func end(id string, grace int) {
 		files, _ := filepath.Glob("/proc/[0-9]*/environ")
 		for _, file := range files {
 			environ, _ := os.ReadFile(file)
-			if strings.Contains("\x00"+string(environ), "\x00KDN_INSTANCE="+id+"\x00") {
-				pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
-				if time.Now().After(killAt) {
-					syscall.Kill(pid, syscall.SIGKILL)
-				} else if told[file] == nil {
-					syscall.Kill(pid, syscall.SIGTERM)
-				}
-				found, told[file] = true, pid
+			if !strings.Contains("\x00"+string(environ), "\x00KDN_INSTANCE="+id+"\x00") {
+				continue
 			}
+			pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+			if time.Now().After(killAt) {
+				syscall.Kill(pid, syscall.SIGKILL)
+			} else if told[file] == nil {
+				syscall.Kill(pid, syscall.SIGTERM)
+			}
+			found, told[file] = true, true
 		}
 	}
 }
@@ -224,74 +218,60 @@ func destroy(id string) {
 	try(os.RemoveAll(folder(id)))
 }
 
-// ---- 4. Methods. Changes lock what they change, among processes too (CONC-03, CONC-04).
+// ---- 3. Methods. Changes lock what they change, among processes too (CONC-03, CONC-04).
 
 func create(workspace object) object {
 	try(os.MkdirAll(storage, 0o700)) // LIFE-17
 	lock(storage, syscall.LOCK_EX)
 	for _, id := range ids() {
 		other, state := find(id)
-		if id[:64] == workspace["workspaceId"] && state == "error" {
+		if isSame := id[:64] == workspace["workspaceId"]; isSame && state == "error" {
 			lock(folder(id), syscall.LOCK_EX)
 			destroy(id) // what a killed driver left (CREATE-10)
-		} else if id[:64] == workspace["workspaceId"] && state != "" {
+		} else if isSame && state != "" {
 			return show(id, other, state) // IDEM-01
-		} else if state != "" {
-			need(other["name"] != workspace["name"], "already_exists", "there is an instance of this name", "fieldPath", "name")
 		}
+		need(other["name"] != workspace["name"], "already_exists", "there is an instance of this name", "fieldPath", "name")
 	}
 	info, err := os.Stat(str(workspace, "sourcePath"))
 	need(err == nil && info.IsDir(), invalid, "sourcePath is not a folder", "fieldPath", "sourcePath")
 	place, err := os.MkdirTemp(storage, str(workspace, "workspaceId")+"-*")
 	try(err)
-	id := filepath.Base(place)
 	defer func() {
 		if problem := recover(); problem != nil {
-			destroy(id) // CREATE-02
+			destroy(filepath.Base(place)) // CREATE-02
 			panic(problem)
 		}
 	}()
-	lock(folder(id), syscall.LOCK_EX)
-	step("Writing files", "Files written")
-	try(os.Mkdir(folder(id, "home"), 0o700))
-	for n, file := range items(workspace, "files") {
+	lock(place, syscall.LOCK_EX)
+	try(os.Mkdir(place+"/home", 0o700))
+	for i, file := range items(workspace, "files") {
 		need(len(ending) == 0, "internal", "interrupted")
-		field, err := write(folder(id, "home", str(file, "path")), file)
-		need(err == nil, invalid, fmt.Sprint(err), "fieldPath", fmt.Sprintf("files[%d].%s", n, field))
+		write(place+"/home/"+str(file, "path"), file, fmt.Sprintf("files[%d]", i))
 	}
 	delete(workspace, "files")
 	content, _ := json.Marshal(workspace)
-	try(os.WriteFile(folder(id, "workspace.json"), content, 0o600))
-	try(os.WriteFile(folder(id, "ready"), nil, 0o600))
-	return show(id, workspace, "stopped")
+	try(os.WriteFile(place+"/workspace.json", content, 0o600))
+	try(os.WriteFile(place+"/ready", nil, 0o600))
+	return show(filepath.Base(place), workspace, "stopped")
 }
 
 // write writes one of `files`. In a new home, no symbolic link can lead it out (WORK-08).
-func write(path string, file any) (field string, err error) {
-	field, encoded := "contentBase64", str(file, "contentBase64")
-	content, err := base64.StdEncoding.DecodeString(encoded)
+func write(path string, file any, field string) {
+	must := func(err error) { need(err == nil, invalid, fmt.Sprint(err), "fieldPath", field) }
+	content, err := base64.StdEncoding.DecodeString(str(file, "contentBase64"))
 	if source := str(file, "source"); source != "" {
+		field += ".source"
 		info, problem := os.Stat(source)
-		if problem != nil || !info.Mode().IsRegular() {
-			return "source", fmt.Errorf("%q is not a regular file", source)
-		}
+		need(problem == nil && info.Mode().IsRegular(), invalid, field+" is not a regular file", "fieldPath", field)
 		content, err = os.ReadFile(source)
-	} else if err == nil && base64.StdEncoding.EncodeToString(content) != encoded {
-		err = errors.New("the content is not base64")
 	}
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = os.WriteFile(path, content, 0o600)
-	}
-	if err == nil {
-		err = os.Chmod(path, os.FileMode(number(file, "mode", 0o600)))
-	}
-	return field, err
+	must(err)
+	must(os.MkdirAll(filepath.Dir(path), 0o700))
+	must(os.WriteFile(path, content, 0o600))
+	must(os.Chmod(path, os.FileMode(number(file, "mode", 0o600))))
 }
 
-// change does one of the methods for an instance.
 func change(method, id string, params object) object {
 	lock(folder(id), syscall.LOCK_EX)
 	workspace, state := find(id)
@@ -300,13 +280,10 @@ func change(method, id string, params object) object {
 	switch {
 	case method == "remove" && state != "":
 		need(state != "running", "invalid_state", "the instance is running: stop it first")
-		step("Removing instance", "Instance removed")
 		destroy(id)
 	case method == "start" && state == "stopped":
-		step("Starting instance", "Instance started") // its processes come with terminals
-		try(os.WriteFile(folder(id, "running"), nil, 0o600))
+		try(os.WriteFile(folder(id, "running"), nil, 0o600)) // its processes come with terminals
 	case method == "stop" && state == "running":
-		step("Ending processes", "Processes ended")
 		end(id, number(params, "graceSeconds", 10))
 		try(os.Remove(folder(id, "running")))
 	}
@@ -316,213 +293,199 @@ func change(method, id string, params object) object {
 	return show(id, workspace, map[string]string{"start": "running", "stop": "stopped"}[method])
 }
 
-// enter is what the plan of `terminal` runs: it becomes the command, so that all else needs no care (TERM-05 to TERM-18).
+func list(params object) object {
+	_, isChosen := params["workspaceIds"]
+	instances, size, chosen := []object{}, 0, fmt.Sprint(params["workspaceIds"])
+	for _, id := range ids() {
+		workspace, state := look(id)
+		if state == "" || id < str(params, "cursor") || isChosen && !fits(`.*[[ ]`+id[:64]+`[] ].*`, chosen) {
+			continue
+		}
+		if size += len(str(workspace, "name")) + 500; size > hostFrame && len(instances) > 0 {
+			return object{"instances": instances, "nextCursor": id}
+		}
+		instances = append(instances, show(id, workspace, state))
+	}
+	return object{"instances": instances}
+}
+
+// enter is what a plan runs. It becomes the command, so that no more care is needed (TERM-05 to TERM-18).
 func enter(id string, command []string) int {
 	lock(folder(id), syscall.LOCK_SH) // until then, so that a `stop` either finds this process or is over
 	workspace, state := find(id)
-	if state != "running" {
-		fmt.Fprintln(os.Stderr, "the instance is not running")
-		return 126
-	}
-	home, kept := folder(id, "home"), `(TERM|COLORTERM|NO_COLOR|LANG|LC_\w+|TZ|PATH)=.*` // TERM-16
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); !fits(kept, variable) {
-			os.Unsetenv(name)
+	for _, variable := range os.Environ() { // TERM-16
+		if !fits(`(TERM|COLORTERM|NO_COLOR|LANG|LC_\w+|TZ|PATH)=.*`, variable) {
+			os.Unsetenv(strings.Split(variable, "=")[0])
 		}
 	}
-	os.Setenv("PATH", home+"/.local/bin:"+os.Getenv("PATH"))
-	for _, variable := range items(workspace, "environment") {
+	variables := append(items(workspace, "environment"), object{"name": "HOME", "value": folder(id, "home")},
+		object{"name": "KDN_INSTANCE", "value": id})
+	for _, variable := range variables {
 		os.Setenv(str(variable, "name"), str(variable, "value"))
 	}
-	os.Setenv("HOME", home)
-	os.Setenv("KDN_INSTANCE", id)
-	err := os.Chdir(str(workspace, "sourcePath"))
-	program, problem := exec.LookPath(command[0])
-	if err == nil && problem == nil {
+	program, err := exec.LookPath(command[0])
+	if err == nil && state == "running" {
 		err = syscall.Exec(program, command, os.Environ())
 	}
-	fmt.Fprintln(os.Stderr, err, problem)
-	if errors.Is(problem, exec.ErrNotFound) || errors.Is(problem, os.ErrNotExist) {
-		return 127
+	fmt.Fprintf(os.Stderr, "%s: %v (the instance is %q)\n", command[0], err, state)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return 127 // TERM-09
 	}
-	return 126 // TERM-09
+	return 126
 }
 
-// ---- 5. The wire
+// ---- 4. The wire
 
 func send(frame object) bool {
 	frame["jsonrpc"] = "2.0"
-	line, err := json.Marshal(frame)
+	line, _ := json.Marshal(frame)
 	if len(line) <= hostFrame { // WIRE-08
 		os.Stdout.Write(append(line, '\n'))
 	}
-	return err == nil && len(line) <= hostFrame
-}
-func tell(event object) {
-	event["requestId"] = request
-	send(object{"method": "$/step", "params": event})
+	return len(line) <= hostFrame
 }
 
-// step tells the user what a change does. A request with a text as its id has no steps.
-func step(inProgress, completed string) {
-	if _, hasStep = request.(json.Number); hasStep {
-		tell(object{"event": "start", "inProgress": inProgress, "completed": completed})
+// tell tells the user how a change goes, if the id of the request is a number.
+func tell(event object) {
+	if _, isNumber := request.(json.Number); isNumber && hasStep {
+		event["requestId"] = request
+		send(object{"method": "$/step", "params": event})
 	}
 }
 
-func call(method string, params object) any {
-	switch id := str(params, "id"); method {
+var steps = map[string][2]string{"create": {"Creating instance", "Instance created"}, "remove": {"Removing instance", "Instance removed"},
+	"start": {"Starting instance", "Instance started"}, "stop": {"Ending processes", "Processes ended"}}
+
+func call(method, id string, params object) any {
+	switch method {
 	case "type":
 		return manifest
 	case "flags":
 		return object{"flags": []any{}}
+	case "shutdown":
+		isOver = true
+		return object{}
 	case "initialize":
-		need(strings.Contains(fmt.Sprint(" ", items(params, "protocolVersions"), " "), "1"), "version_mismatch", "", "supported", []int{1})
-		storage = filepath.Clean(str(params, "storageDir"))
-		if limits, ok := params["limits"]; ok {
-			hostFrame = number(limits, "maxFrameBytes", maxFrame)
+		speaks := fits(`.*\b1\b.*`, fmt.Sprint(params["protocolVersions"]))
+		need(speaks, "version_mismatch", "this driver speaks version 1", "supported", []int{1})
+		if storage = filepath.Clean(str(params, "storageDir")); params["limits"] != nil {
+			hostFrame = number(params["limits"], "maxFrameBytes", maxFrame)
 		}
 		return object{"protocolVersion": 1, "manifest": manifest}
-	case "create":
-		return create(params)
 	case "list":
-		_, choosy := params["workspaceIds"]
-		wanted, instances := fmt.Sprint(params["workspaceIds"]), []object{}
-		for _, id := range ids() {
-			if workspace, state := look(id); state != "" && (!choosy || strings.Contains(wanted, id[:64])) {
-				instances = append(instances, show(id, workspace, state))
-			}
-		}
-		return object{"instances": instances}
+		return list(params)
 	case "info", "terminal":
+		need(method == "info" || len(items(params, "command")) > 0, "invalid_params", "the command is empty", "fieldPath", "command")
 		workspace, state := look(id)
 		need(state != "", "instance_not_found", fmt.Sprintf("no instance %q", id))
 		if method == "info" {
 			return show(id, workspace, state)
 		}
 		need(state == "running", "invalid_state", "the instance is not running: start it first")
-		need(len(items(params, "command")) > 0, "invalid_params", "the command is empty", "fieldPath", "command")
 		args := append([]any{"exec", storage, id}, items(params, "command")...)
-		return object{"args": args, "env": object{"KDN_INSTANCE": id}}
-	case "shutdown":
-		isOver = true
-		return object{}
-	default:
-		return change(method, id, params)
+		return object{"args": args, "cwd": workspace["sourcePath"], "env": object{"KDN_INSTANCE": id}}
 	}
+	hasStep = true
+	tell(object{"event": "start", "inProgress": steps[method][0], "completed": steps[method][1]})
+	if method == "create" {
+		return create(params)
+	}
+	return change(method, id, params)
 }
 
-// carryOut does what a line asks for, and gives nil for a notification (WIRE-23 to WIRE-34).
-func carryOut(line []byte) any {
+// carryOut does what a line asks for. A notification gets no answer (WIRE-23 to WIRE-34).
+func carryOut(line []byte) (answer object) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			fault, ok := problem.(object)
+			if !ok { // ERR-08
+				fault = object{"code": -32603, "message": fmt.Sprint(problem), "data": object{"kind": "internal"}}
+			}
+			answer = object{"error": fault}
+		}
+	}()
 	need(utf8.Valid(line) && json.Valid(line), "parse_error", "the line is not JSON in UTF-8")
 	frame, _ := decode(string(line)).(object)
 	id, isRequest := frame["id"]
-	text, isText := id.(string)
-	number, err := strconv.ParseUint(fmt.Sprint(id), 10, 53)
-	if isText || err == nil {
+	_, isText := id.(string)
+	if isText || fits(`\d{1,16}`, fmt.Sprint(id)) && number(frame, "id", 1<<53) < 1<<53 {
 		request = id
 	}
-	_, _ = text, number
 	method, isCall := frame["method"].(string)
 	isCall = isCall && frame["jsonrpc"] == "2.0" && (request != nil || !isRequest)
 	need(isCall, "invalid_request", "the line is not a request of JSON-RPC 2.0 with a usable id")
-	if !isRequest {
-		return nil
-	}
 	params, isGiven := frame["params"]
-	if !isGiven {
+	if !isRequest {
+		return object{}
+	} else if !isGiven {
 		params = object{}
 	}
 	need(shapes[method] != nil, "method_not_found", fmt.Sprintf("no method %q", method))
 	isRight := method == "type" || method == "flags" || !isOver && (storage == "") == (method == "initialize")
 	need(isRight, "not_initialized", method+" is not possible before initialize, after it, or after shutdown")
+	_, isObject := params.(object)
+	need(isObject, "invalid_params", "the params must be an object")
 	for _, kind := range []string{"invalid_params", invalid, "unsupported"} {
 		check(kind, shapes[method], params, "")
 	}
-	return call(method, params.(object))
+	return object{"result": call(method, str(params, "id"), params.(object))}
 }
 
 // take carries out a line and answers it.
 func take(line []byte) {
-	answer, last := object{}, object{"event": "complete"}
-	request, hasStep = nil, false
-	func() {
-		defer func() {
-			if problem := recover(); problem != nil {
-				fault, ok := problem.(object)
-				if !ok { // ERR-08
-					fault = object{"code": -32603, "message": fmt.Sprint(problem), "data": object{"kind": "internal"}}
-				}
-				answer["error"], last = fault, object{"event": "fail", "error": fault["message"]}
-			}
-		}()
-		if result := carryOut(line); result != nil {
-			answer["result"] = result
-		}
-	}()
-	if hasStep { // STEP-04
-		tell(last)
+	request, hasStep, locks = nil, false, nil
+	answer, event := carryOut(line), object{"event": "complete"}
+	if fault, ok := answer["error"].(object); ok {
+		event = object{"event": "fail", "error": fault["message"]}
 	}
 	for _, file := range locks {
 		file.Close()
 	}
-	locks = nil
+	tell(event)                                                   // STEP-04
 	if answer["id"] = request; len(answer) > 1 && !send(answer) { // WIRE-09
 		data := object{"kind": "frame_too_large"}
-		send(object{"id": request, "error": object{"code": 1008, "message": "the answer is larger than a frame", "data": data}})
+		send(object{"id": request, "error": object{"code": 1008, "message": "the answer is too large", "data": data}})
 	}
 }
 
-// serve answers line after line. SIGTERM, or nobody who reads, ends it once what is running is done or rolled back.
+// serve answers line after line. A SIGTERM, or an answer that nobody reads, ends it once what is running is rolled back.
 func serve() int {
 	var busy sync.Mutex
 	syscall.Umask(0o077)
 	signal.Notify(ending, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
-		ending <- <-ending                                           // so that others see it, too
+		ending <- <-ending                                           // for others to see
 		time.AfterFunc(1800*time.Millisecond, func() { os.Exit(0) }) // LIFE-25
 		busy.Lock()
 		os.Exit(0)
 	}()
-	lines := bufio.NewScanner(os.Stdin)
-	lines.Buffer(nil, maxFrame+2)
-	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) { // a last line without "\n" is not carried out
-		if end := bytes.IndexByte(data, '\n'); end >= 0 {
-			return end + 1, data[:end], nil
-		}
-		return 0, nil, nil
-	})
-	for lines.Scan() {
-		line := bytes.TrimSuffix(lines.Bytes(), []byte("\r"))
-		if len(line) > maxFrame {
+	for stdin := bufio.NewReaderSize(os.Stdin, maxFrame+2); ; {
+		line, err := stdin.ReadSlice('\n')
+		if err == io.EOF { // a last line without a newline is not carried out (WIRE-12)
+			return 0
+		} else if line = bytes.TrimRight(line, "\r\n"); err != nil || len(line) > maxFrame {
 			return 1 // WIRE-11
-		}
-		if len(bytes.TrimSpace(line)) > 0 {
+		} else if len(bytes.TrimSpace(line)) > 0 {
 			busy.Lock()
 			take(line)
 			busy.Unlock()
 		}
 	}
-	if lines.Err() != nil {
-		return 1
-	}
-	return 0
 }
 
 func main() {
-	name, tty := "kdn-runtime-"+kind, ""
-	usage := name + ": " + about + "\nIt is a runtime driver: put it on PATH, and kdn starts it."
-	tty, _ = os.Readlink("/proc/self/fd/0")
+	usage := "kdn-runtime-" + kind + ": " + about + "\nIt is a runtime driver: put it on PATH, and kdn starts it."
+	stdin, _ := os.Readlink("/proc/self/fd/0")
 	_, isStarted := os.LookupEnv("KDN_RUNTIME_PROTOCOL")
 	switch argument := append(os.Args, "")[1]; {
 	case argument == "--version": // LIFE-09
-		fmt.Println(name, version)
+		fmt.Println("kdn-runtime-"+kind, version)
 	case argument == "--help":
 		fmt.Println(usage)
 	case argument == "exec" && len(os.Args) > 4:
 		storage = os.Args[2]
 		os.Exit(enter(os.Args[3], os.Args[4:]))
-	case argument != "" || !isStarted || fits(`/dev/(pts/|tty|console).*`, tty): // LIFE-07
+	case argument != "" || !isStarted || fits(`/dev/(pts/|tty|console).*`, stdin): // LIFE-07
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(64)
 	default:
