@@ -154,8 +154,8 @@ mod tests {
             assert!(files.iter().any(|file| file.name == "README.md"), "{language:?}");
             for file in &files {
                 assert!(!file.text.contains("kdn-runtime-starter"), "{language:?}: {}", file.name);
-                assert_eq!(file.executable, file.name == "kdn-runtime-mine", "{language:?}: {}", file.name);
             }
+            assert!(files.iter().filter(|file| file.executable).count() <= 1, "{language:?}");
         }
     }
 }
