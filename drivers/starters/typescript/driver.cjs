@@ -3,14 +3,11 @@
 // A whole runtime driver for kdn: a workspace is a home folder and ordinary processes of your own account.
 // kdn starts this file as `kdn-runtime-<type>` and calls it over stdin and stdout, one JSON object a line. Ids such as
 // WIRE-02 are sentences of SPEC.md. To make a driver of your own, change `manifest` and parts 3 and 4. Node 20+, Linux.
-'use strict';
 const { spawn, spawnSync } = require('node:child_process'), { setTimeout: sleep } = require('node:timers/promises');
 const crypto = require('node:crypto'), fs = require('node:fs'), os = require('node:os'), path = require('node:path');
-
 const type = path.basename(process.argv[1]).replace('kdn-runtime-', ''); // MAN-01
-const description = 'Ordinary processes of your own account, without isolation';
-const manifest = { type, displayName: type, description, version: '0.1.0', isolated: false, protocolVersions: [1],
-  capabilities: { terminal: {} } };
+const manifest = { type, displayName: type, version: '0.1.0', isolated: false, protocolVersions: [1],
+  description: 'Ordinary processes of your own account, without isolation', capabilities: { terminal: {} } };
 const MAX_FRAME = 16 * 1024 * 1024;
 const session = { storage: '', isOver: false, isEnding: false, isBusy: false, maxFrame: MAX_FRAME };
 let request = { id: /** @type {any} */ (null), hasStep: false, locks: /** @type {number[]} */ ([]) }; // the present one
@@ -24,8 +21,9 @@ const need = (holds, kind, message, data) => {
   if (!holds) throw Object.assign(new Error(message), { data: { kind, ...data } });
 };
 
-// ---- 2. Params. A shape is the name of a type, [shape], { field: shape } where "?" ends the name of a field that may be
-// absent, { '*': shape } for a map, or a rule, which a value of another shape must fulfil.
+// ---- 2. Params. A shape is the name of a type, [shape], { field: shape } where "?" ends the name of a field that may
+// be absent, { '*': shape } for a map, or a rule, which a value of another shape must fulfil.
+const WRONG = 'invalid_params'; // the kind of error for what has not the right type, other than for what is not usable
 const rule = (shape, test, what, kind = 'invalid_workspace') => ({ shape, test, what, kind });
 const form = (pattern, what, kind) => rule('string', (text) => pattern.test(text), what, kind);
 const gated = (shape) => rule(shape, (value) => value !== '' && value.length === 0, 'absent here', 'unsupported');
@@ -38,13 +36,13 @@ const FILE = { path: form(/^(?!\.{0,2}(\/|$))(?!.*\/\.{0,2}(\/|$))/s, 'a relativ
   'contentBase64?': rule('string', (text) => Buffer.from(text, 'base64').toString('base64') === text, 'base64'),
   'mode?': rule('integer', (mode) => mode <= 0o777, 'from 0 to 511') };
 const VARIABLE = { name: form(/^[^=]+$/, 'a name'), 'value?': 'string', 'secret?': gated('string') };
-const MODE = form(/^(allow|deny)$/, 'allow or deny', 'invalid_params');
+const MODE = form(/^(allow|deny)$/, 'allow or deny', WRONG);
 const NETWORK = { 'mode?': rule(MODE, (mode) => mode === 'allow', 'allow', 'unsupported'), 'hosts?': ['string'] };
 const shapes = {
   type: {}, flags: {}, shutdown: {}, info: { id: 'string' }, remove: { id: 'string' },
   initialize: { protocolVersions: ['integer'], host: { name: 'string', version: 'string', pid: 'integer' },
-    storageDir: form(/^\//, 'absolute', 'invalid_params'), 'limits?': { 'maxFrameBytes?': 'integer' },
-    'capabilities?': {} },
+    storageDir: form(/^\//, 'absolute', WRONG), 'capabilities?': {},
+    'limits?': { 'maxFrameBytes?': rule('integer', (size) => size >= 2 ** 20, 'at least 1 MiB', WRONG) } },
   create: { // what this driver does not offer is not looked into: it is refused
     workspaceId: form(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits'),
     name: form(/^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/, 'a-z and 0-9, with . _ - between'),
@@ -57,11 +55,10 @@ const shapes = {
     'network?': NETWORK, 'options?': { '*': rule('string', () => false, 'absent: there are no flags') } }, // CREATE-08
   start: { id: 'string', network: NETWORK, 'secretValues?': { '*': 'string' } },
   stop: { id: 'string', 'graceSeconds?': 'integer' },
-  list: { 'workspaceIds?': ['string'], 'cursor?': rule('string', isId, 'one of ours', 'invalid_params') }, // LIST-08
+  list: { 'workspaceIds?': ['string'], 'cursor?': rule('string', isId, 'one of ours', WRONG) }, // LIST-08
   terminal: { id: 'string', 'tty?': 'boolean',
-    command: rule(['string'], (words) => words.length > 0, 'not empty', 'invalid_params') },
+    command: rule(['string'], (words) => words.length > 0, 'not empty', WRONG) },
 };
-
 /** Fails with one kind of error where a value does not have a shape. It does not show the value: it may be secret. */
 function check(kind, shape, value, field) {
   const must = (holds, failure, what) =>
@@ -70,19 +67,18 @@ function check(kind, shape, value, field) {
     check(kind, shape.shape, value, field);
     if (kind === shape.kind) must(shape.test(value), kind, shape.what);
   } else if (typeof shape === 'string') {
-    const isWhole = typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0')); // SEC-09
     const fits = shape === 'integer' ? Number.isInteger(value) && value >= 0 : typeof value === shape;
-    must(fits && isWhole, 'invalid_params', `of the type ${shape}`);
+    must(fits && !/\0|\p{Surrogate}/u.test(value), WRONG, `a usable ${shape}`); // SEC-09
   } else if (Array.isArray(shape)) {
-    must(Array.isArray(value), 'invalid_params', 'an array');
+    must(Array.isArray(value), WRONG, 'an array');
     value.forEach((item, i) => check(kind, shape[0], item, `${field}[${i}]`));
   } else {
-    must(typeof value === 'object' && value !== null && !Array.isArray(value), 'invalid_params', 'an object');
-    for (const key of Object.keys(shape)) {
+    must(typeof value === 'object' && value !== null && !Array.isArray(value), WRONG, 'an object');
+    for (const [key, inner] of Object.entries(shape)) {
       for (const name of key === '*' ? Object.keys(value) : [key.replace('?', '')]) {
         const fieldPath = field ? `${field}.${name}` : name;
-        if (Object.hasOwn(value, name)) check(kind, shape[key], value[name], fieldPath);
-        else need(key.endsWith('?'), 'invalid_params', `${fieldPath} is missing`, { fieldPath });
+        if (Object.hasOwn(value, name)) check(kind, inner, value[name], fieldPath);
+        else need(key.endsWith('?'), WRONG, `${fieldPath} is missing`, { fieldPath });
       }
     }
   }
@@ -93,34 +89,30 @@ function check(kind, shape, value, field) {
 const folder = (id, ...names) => path.join(session.storage, id, ...names);
 const ids = () => (fs.existsSync(session.storage) ? fs.readdirSync(session.storage).filter(isId).sort() : []);
 const attempt = (action) => { try { return action(); } catch {} }; // to read what may be gone or damaged
-async function pause(milliseconds) {
-  await sleep(milliseconds);
-  need(!session.isEnding, 'internal', 'interrupted');
-}
-/** Locks a folder until the answer, or gives false. Node has no flock, but what a child does to the lock of an open file
- * holds here, too. The kernel unlocks it when this process ends, in any way (LIFE-33). */
-function tryLock(place, how) {
-  if (!fs.existsSync(place)) return false;
-  const file = fs.openSync(place, 'r');
+const pause = (milliseconds) => sleep(milliseconds).then(() => need(!session.isEnding, 'internal', 'interrupted'));
+/** Locks a folder until the answer. Node has no flock, but how a child locks an open file holds here, too. The kernel
+ * unlocks it when this process ends, in any way (LIFE-33). */
+async function lock(place, how, isPatient = true) {
+  const file = attempt(() => fs.openSync(place, 'r'));
+  if (file === undefined) return false;
   request.locks.push(file);
-  return spawnSync('flock', [how, '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] }).status === 0;
-}
-async function lock(place, how) {
-  while (fs.existsSync(place) && !tryLock(place, how)) await pause(50);
+  const flock = () => spawnSync('flock', [how, '-n', '3'], { stdio: ['ignore', 'ignore', 'inherit', file] });
+  let result = flock();
+  for (; result.status === 1 && isPatient; result = flock()) await pause(50);
+  need(!result.error, 'internal', `flock can't be run: ${result.error}`);
+  return result.status === 0;
 }
 /** Gives undefined if there is none. What can't be read or was cut short is an `error` (LIST-05, LIST-06). */
 function read(id) {
   const instance = attempt(() => JSON.parse(fs.readFileSync(folder(id, 'instance.json'), 'utf8')));
   if (!isId(id) || !fs.existsSync(folder(id))) return undefined;
-  if (/^(running|stopped)$/.test(instance?.state) && instance.environment) return instance;
+  if (/^(running|stopped)$/.test(instance?.state) && instance.name && instance.environment) return instance;
   return { name: 'unknown', state: 'error', reason: "its making or removal was cut short, or it can't be read" };
 }
 /** Reads without a lock: what somebody is just making or removing is not there (CONC-06). */
 async function look(id) {
-  const instance = read(id);
-  if (instance?.state !== 'error') return instance;
-  await lock(session.storage, '-s');
-  return tryLock(folder(id), '-s') ? read(id) : undefined;
+  if (read(id)?.state !== 'error') return read(id);
+  return await lock(session.storage, '-s') && await lock(folder(id), '-s', false) ? read(id) : undefined;
 }
 const show = (id, { name, state, reason = undefined }) =>
   ({ id, workspaceId: id.slice(0, 64), name, state, ...(reason && { reason }), info: { home: folder(id, 'home') } });
@@ -132,15 +124,12 @@ function save(id, instance) {
 /** Asks all processes of an instance to end, and kills what is left after the grace (STOP-01, STOP-03). */
 async function end(id, grace) {
   const told = new Set(), killAt = Date.now() + grace * 1000;
-  const variables = (pid) => fs.readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-  const isMarked = (pid) => Number(pid) && attempt(() => variables(pid).includes(`KDN_INSTANCE=${id}`));
+  const variables = (pid) => attempt(() => fs.readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')) ?? [];
+  const isMarked = (name) => Number(name) && variables(name).includes(`KDN_INSTANCE=${id}`);
   const marked = () => fs.readdirSync('/proc').filter(isMarked);
   for (let pids; (pids = marked()).length > 0; await (grace ? pause(20) : sleep(20))) {
-    const isLate = Date.now() >= killAt;
-    for (const pid of pids) {
-      if (isLate || !told.has(pid)) attempt(() => process.kill(Number(pid), isLate ? 'SIGKILL' : 'SIGTERM'));
-      told.add(pid);
-    }
+    const signal = Date.now() < killAt ? 'SIGTERM' : 'SIGKILL', due = pids.filter((pid) => !told.has(signal + pid));
+    due.forEach((pid) => told.add(signal + pid) && attempt(() => process.kill(Number(pid), signal)));
   }
 }
 async function destroy(id) {
@@ -176,47 +165,36 @@ async function create({ workspaceId, name, sourcePath, environment = [], files =
     throw error;
   }
 }
-/** Writes one of `files`. In a new home, no symbolic link can lead it out (WORK-08). */
 function write(file, { source, contentBase64, mode = 0o600 }, fieldPath) {
   try {
     if (source && !fs.statSync(source).isFile()) throw new Error(`${source} is not a regular file`);
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.mkdirSync(path.dirname(file), { recursive: true }); // in a new home, no link can lead out (WORK-08)
     fs.writeFileSync(file, source ? fs.readFileSync(source) : Buffer.from(contentBase64, 'base64'));
     fs.chmodSync(file, mode);
   } catch (error) {
     need(false, 'invalid_workspace', `${fieldPath} can't be written: ${error.message}`, { fieldPath });
   }
 }
-async function change(method, id, instance, { graceSeconds = 10 }) {
-  const isRemoval = method === 'remove', isRunning = instance.state === 'running';
-  need(!isRemoval || !isRunning, 'invalid_state', 'the instance is running: stop it first');
-  need(isRemoval || instance.state !== 'error', 'invalid_state', 'the instance is broken: remove it');
-  if (isRemoval) return destroy(id).then(() => ({}));
-  if (method === 'stop' && isRunning) await end(id, graceSeconds);
-  return save(id, { ...instance, state: method === 'start' ? 'running' : 'stopped' }); // processes come with terminals
-}
 async function list({ workspaceIds, cursor = '' }) {
-  const instances = [];
-  let size = 100;
+  let size = 100, instances = [];
   for (const id of ids().filter((id) => id >= cursor && (workspaceIds?.includes(id.slice(0, 64)) ?? true))) {
     const instance = await look(id);
-    if (!instance) continue;
-    size += JSON.stringify(show(id, instance)).length + 1;
+    size += JSON.stringify(instance ?? '').length + 300;
     if (size > session.maxFrame && instances.length > 0) return { instances, nextCursor: id };
-    instances.push(show(id, instance));
+    if (instance) instances.push(show(id, instance));
   }
   return { instances };
 }
 /** What a plan runs: the command, with the mark of the instance. It ends as the command does (TERM-05 to TERM-18). */
-async function enter([storage, id, program, ...args]) {
+async function enter(/** @type {string[]} */ [storage, id, program, ...args]) {
   session.storage = storage;
   await lock(folder(id), '-s'); // until the command is there, so that a `stop` either finds it or is over
   const instance = read(id), leave = (status, message) => (console.error(message), process.exit(status));
   if (instance?.state !== 'running') return leave(126, `the instance ${id} is not running`);
-  const isKept = ([name]) => /^(TERM|COLORTERM|NO_COLOR|LANG|LC_\w+|TZ|PATH)$/.test(name); // TERM-16
-  const given = (instance.environment ?? []).map(({ name, value }) => [name, value]);
-  const env = Object.fromEntries([...Object.entries(process.env).filter(isKept), ...given,
-    ['HOME', folder(id, 'home')], ['KDN_INSTANCE', id]]);
+  const isKept = (name) => /^(TERM|COLORTERM|NO_COLOR|LANG|LC_\w+|TZ|PATH)$/.test(name); // TERM-16
+  const kept = Object.entries(process.env).filter(([name, _]) => isKept(name));
+  const variables = kept.concat(instance.environment.map(({ name, value }) => [name, value]));
+  const env = { ...Object.fromEntries(variables), HOME: folder(id, 'home'), KDN_INSTANCE: id };
   const child = spawn(program, args, { cwd: instance.sourcePath, env, stdio: 'inherit' });
   request.locks.forEach((file) => fs.closeSync(file));
   child.on('error', (error) => leave(error['code'] === 'ENOENT' ? 127 : 126, error.message)); // TERM-09
@@ -249,13 +227,19 @@ async function call(method, params) {
   request.hasStep = inProgress !== undefined && typeof request.id === 'number'; // with a string as its id it has none
   step({ event: 'start', inProgress, completed });
   if (method === 'create') return create(params);
-  if (inProgress) await lock(folder(id), '-x');
+  if (inProgress && isId(id)) await lock(folder(id), '-x');
   const instance = inProgress ? read(id) : await look(id);
   if (!instance && method === 'remove') return {}; // IDEM-05
   need(instance, 'instance_not_found', `no instance ${id}`);
-  if (inProgress) return change(method, id, instance, params);
   if (method === 'info') return show(id, instance);
-  need(instance.state === 'running', 'invalid_state', 'the instance is not running: start it first');
+  const isRunning = instance.state === 'running';
+  need(method !== 'remove' || !isRunning, 'invalid_state', 'the instance is running: stop it first');
+  if (method === 'remove') return destroy(id).then(() => ({}));
+  need(instance.state !== 'error', 'invalid_state', 'the instance is broken: remove it');
+  if (method === 'start') return save(id, { ...instance, state: 'running' }); // its processes come with terminals
+  if (method === 'stop' && isRunning) await end(id, params.graceSeconds ?? 10);
+  if (method === 'stop') return save(id, { ...instance, state: 'stopped' });
+  need(isRunning, 'invalid_state', 'the instance is not running: start it first');
   return { args: ['exec', session.storage, id, ...params.command], env: { KDN_INSTANCE: id } };
 }
 /** Carries out a line and gives its answer, or undefined for a notification (WIRE-23 to WIRE-34). */
@@ -270,21 +254,16 @@ async function carryOut(line) {
   need(Object.hasOwn(shapes, method), 'method_not_found', `no method ${method}`);
   const isRight = !session.isOver && (method === 'initialize') === (session.storage === '');
   need(isRight || method === 'type' || method === 'flags', 'not_initialized', `${method} can't be called now`);
-  for (const kind of ['invalid_params', 'invalid_workspace', 'unsupported']) check(kind, shapes[method], params, '');
+  for (const kind of [WRONG, 'invalid_workspace', 'unsupported']) check(kind, shapes[method], params, '');
   return { result: await call(method, params) };
 }
 async function take(line) {
   session.isBusy = true;
   request = { id: null, hasStep: false, locks: [] };
-  let answer, event = { event: 'complete' };
-  try {
-    answer = await carryOut(line);
-  } catch ({ message, data = { kind: 'internal' } }) { // any other error is a fault of the driver itself (ERR-08)
-    answer = { error: { code: codes[data.kind], message, data } };
-    event = { event: 'fail', error: message };
-  }
+  const failed = ({ message, data = { kind: 'internal' } }) => ({ error: { code: codes[data.kind], message, data } });
+  const answer = await carryOut(line).catch(failed);
   request.locks.forEach((file) => fs.closeSync(file));
-  step(event); // STEP-04
+  step('error' in (answer ?? {}) ? { event: 'fail', error: answer.error.message } : { event: 'complete' }); // STEP-04
   if (answer) send({ id: request.id, ...answer });
   if (session.isEnding) process.exit(0);
   session.isBusy = false;
@@ -297,27 +276,24 @@ async function serve() {
   process.umask(0o077);
   process.on('SIGTERM', finish);
   process.stdout.on('error', finish); // nobody reads it any more (LIFE-26)
-  let pieces = [];
-  for await (let rest of process.stdin) {
-    for (let at; (at = rest.indexOf('\n')) >= 0; rest = rest.subarray(at + 1)) {
-      const line = Buffer.concat([...pieces, rest.subarray(0, at)]);
-      pieces = [];
-      if (line.length - Number(line.at(-1) === 13) > MAX_FRAME) process.exit(1); // WIRE-10, WIRE-11
-      if (/[^ \t\r]/.test(line.toString('latin1'))) await take(line); // WIRE-06
+  process.stdin.setEncoding('latin1'); // byte by byte
+  let held = '';
+  for await (const chunk of process.stdin) {
+    const lines = chunk.includes('\n') ? (held + chunk).split('\n') : [held + chunk];
+    held = lines.pop();
+    for (const line of lines) {
+      if (line.replace(/\r$/, '').length > MAX_FRAME) process.exit(1); // WIRE-11
+      if (/[^ \t\r]/.test(line)) await take(Buffer.from(line, 'latin1')); // WIRE-06
     }
-    pieces.push(rest);
-    if (pieces.reduce((size, piece) => size + piece.length, 0) > MAX_FRAME + 1) process.exit(1);
+    if (held.length > MAX_FRAME + 1) process.exit(1);
   }
   process.exit(0); // a last line without a newline is not carried out (WIRE-12)
 }
 
 const [command, ...rest] = process.argv.slice(2), name = `kdn-runtime-${type}`;
-const usage = `${name}: ${description}\nIt is a runtime driver: put it on PATH, and kdn starts it.`;
+const usage = `${name}: ${manifest.description}\nIt is a runtime driver: put it on PATH, and kdn starts it.`;
 if (command === '--version') console.log(name, manifest.version); // LIFE-09
 else if (command === '--help') console.log(usage);
 else if (command === 'exec' && rest.length > 2) enter(rest);
 else if (command === undefined && 'KDN_RUNTIME_PROTOCOL' in process.env && !process.stdin.isTTY) serve();
-else {
-  console.error(usage);
-  process.exitCode = 64; // LIFE-07, LIFE-08
-}
+else process.exitCode = (console.error(usage), 64); // LIFE-07, LIFE-08
