@@ -84,8 +84,9 @@ func check(kind string, shape, value any, at string) {
 					found++
 				}
 			}
-			must(found > 0 || strings.ContainsAny(name, "?*|"), "invalid_params", "given its "+name)
 			must(found == 1 || len(names) == 1, invalid, "given one of "+name) // CREATE-05
+			at := strings.TrimPrefix(at+"."+name, ".")
+			need(found > 0 || strings.ContainsAny(name, "?*|"), "invalid_params", at+" is missing", "fieldPath", at)
 		}
 	case []any:
 		list, ok := value.([]any)
