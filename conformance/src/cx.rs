@@ -56,7 +56,7 @@ pub(crate) struct Suite {
 
 /// One check at work.
 #[derive(Debug)]
-pub struct Cx {
+pub(crate) struct Cx {
     pub(crate) suite: Arc<Suite>,
     pub(crate) transcript: Transcript,
     watch: Watch,
@@ -191,6 +191,7 @@ impl Cx {
     }
 
     /// Creates and starts an instance; returns its id.
+    #[expect(clippy::unused_self, reason = "it reads like its neighbours")]
     pub(crate) fn running(&self, driver: &mut Driver, workspace: &Value) -> Result<String, Stop> {
         let id = id_of(&driver.ok("create", workspace)?);
         driver.ok("start", &start(&id))?;
@@ -310,5 +311,6 @@ pub(crate) fn random() -> u32 {
 
 /// An id for a workspace.
 pub(crate) fn random_id() -> String {
-    (0..8).map(|_| format!("{:08x}", random())).collect()
+    let words: Vec<String> = (0..8).map(|_| format!("{:08x}", random())).collect();
+    words.concat()
 }

@@ -30,7 +30,7 @@ macro_rules! fail {
 
 /// Ends a check unless the condition holds.
 macro_rules! ensure {
-    ($condition:expr, $($message:tt)*) => { if !$condition { $crate::stop::fail!($($message)*) } };
+    ($condition:expr, $($message:tt)*) => { if $condition {} else { $crate::stop::fail!($($message)*) } };
 }
 
 pub(crate) use {ensure, fail};

@@ -22,7 +22,10 @@ pub(crate) struct Violation {
 
 /// What was found wrong in the whole run: by the check that judges it, with the check in which it was seen.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Findings(Arc<Mutex<BTreeMap<&'static str, Vec<(String, String)>>>>);
+pub(crate) struct Findings(Arc<Mutex<BTreeMap<&'static str, Vec<Found>>>>);
+
+/// In which check something was found, and what.
+type Found = (String, String);
 
 impl Findings {
     pub(crate) fn add(&self, seen_in: &str, violation: Violation) {

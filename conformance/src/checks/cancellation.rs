@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::instances::{of_workspace, wait_for_step};
 use crate::{
     check::{Check, Need},
     client::{Driver, Reply},
@@ -135,15 +136,6 @@ pub(super) const CHECKS: &[Check] = &[
     .needs(DECLARED),
 ];
 
-/// Waits for the `nth` step of a request to begin, from 0; `false` if the answer came first.
-fn wait_for_step(driver: &mut Driver, id: u64, nth: usize) -> Result<bool, Stop> {
-    let mut seen = 0;
-    driver.wait_for_event(id, |event| {
-        seen += usize::from(event.step() == "start");
-        seen > nth
-    })
-}
-
 /// Sends a request, cancels it when its `nth` step begins, and waits for the answer. `None`: it has no such step.
 fn cancel_at(driver: &mut Driver, method: &str, params: &Value, nth: usize) -> Result<Option<Reply>, Stop> {
     let id = driver.request(method, params);
@@ -158,14 +150,8 @@ fn cancel_at(driver: &mut Driver, method: &str, params: &Value, nth: usize) -> R
     Ok(is_there.then_some(reply))
 }
 
-/// The instances of a workspace.
-fn instances(driver: &mut Driver, workspace: &Value) -> Result<Vec<Value>, Stop> {
-    let listed = driver.ok("list", &json!({"workspaceIds": [workspace["workspaceId"]]}))?;
-    Ok(listed["instances"].as_array().cloned().unwrap_or_default())
-}
-
 fn nothing_left(cx: &Cx, driver: &mut Driver, workspace: &Value) -> Result<(), Stop> {
-    let left = instances(driver, workspace)?;
+    let left = of_workspace(driver, workspace)?;
     ensure!(left.is_empty(), "create answered cancelled, and list has {left:?}");
     let id = workspace["workspaceId"].as_str().unwrap_or_default();
     let files = super::files::that_contain(&cx.storage(), id);
@@ -192,7 +178,7 @@ fn create_rolled_back(cx: &mut Cx) -> Result<(), Stop> {
         match cancel_at(&mut driver, "create", &workspace, nth)? {
             Some(Err(_)) => nothing_left(cx, &mut driver, &workspace)?,
             Some(Ok(instance)) => {
-                let listed = instances(&mut driver, &workspace)?;
+                let listed = of_workspace(&mut driver, &workspace)?;
                 ensure!(listed.len() == 1, "create answered with {instance}, and list has {listed:?}");
             }
             None => break,
@@ -216,7 +202,7 @@ fn create_again(cx: &mut Cx) -> Result<(), Stop> {
     let workspace = cx.slow_workspace();
     cancel_at(&mut driver, "create", &workspace, 0)?;
     let id = id_of(&driver.ok("create", &workspace)?);
-    let listed = instances(&mut driver, &workspace)?;
+    let listed = of_workspace(&mut driver, &workspace)?;
     ensure!(listed.len() == 1 && listed[0]["id"] == id, "created {id:?} again, and list has {listed:?}");
     driver.ok("start", &start(&id)).map(drop)
 }
@@ -257,7 +243,7 @@ fn remove_goes_on(cx: &mut Cx) -> Result<(), Stop> {
     let workspace = cx.slow_workspace();
     let id = id_of(&driver.ok("create", &workspace)?);
     let reply = cancel_at(&mut driver, "remove", &of(&id), 0)?;
-    let left = instances(&mut driver, &workspace)?;
+    let left = of_workspace(&mut driver, &workspace)?;
     match reply {
         Some(Err(_)) if left.is_empty() => fail!("remove answered cancelled, and the instance is gone"),
         Some(Ok(_)) | None if !left.is_empty() => fail!("remove succeeded, and list has {left:?}"),
@@ -385,7 +371,7 @@ fn end_of_stdin(cx: &mut Cx) -> Result<(), Stop> {
         let id = driver.request("create", &workspace);
         let is_there = close_at(driver, id, nth)?;
         let mut driver = cx.open()?;
-        let left = instances(&mut driver, &workspace)?;
+        let left = of_workspace(&mut driver, &workspace)?;
         for instance in &left {
             ensure!(
                 instance["state"] == "stopped",

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::instances::{all, canaries, stored, traces, with};
+use super::instances::{all, canaries, installing, stored, traces, with};
 use crate::{
     check::{Check, Need},
     client::{Driver, Fault},
@@ -34,21 +34,19 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Workspaces that can't be made, some of which are found out only while they are made.
-fn impossible(cx: &Cx) -> Result<Vec<(&'static str, Value)>, Stop> {
+fn impossible(cx: &Cx) -> Vec<(&'static str, Value)> {
     let content = BASE64.encode(b"content");
     let folder_below_file =
         json!([{"path": "a", "contentBase64": content}, {"path": "a/b", "contentBase64": content}]);
     let absent =
         json!([{"path": "a", "contentBase64": content}, {"path": "b", "source": cx.dir().join("absent")}]);
-    let mut failing_install = cx.workspace();
-    failing_install["agent"]["install"] = json!(["exit 3"]);
-    Ok(vec![
+    vec![
         ("the source path is absent", with(cx.workspace(), "sourcePath", json!(cx.dir().join("absent")))),
         ("the source of a file is absent", with(cx.workspace(), "files", absent)),
         ("a file is below another file", with(cx.workspace(), "files", folder_below_file)),
-        ("a line of agent.install exits with 3", failing_install),
+        ("a line of agent.install exits with 3", installing(cx.workspace(), &["exit 3"])),
         ("the network mode is unknown", with(cx.workspace(), "network", json!({"mode": "filter"}))),
-    ])
+    ]
 }
 
 /// The error of a create that may fail. If it does not, the instance is removed.
@@ -61,7 +59,7 @@ fn try_create(driver: &mut Driver, workspace: &Value) -> Result<Option<Fault>, S
 
 fn failed_create_unlisted(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
-    for (why, workspace) in impossible(cx)? {
+    for (why, workspace) in impossible(cx) {
         let fault = try_create(&mut driver, &workspace)?;
         let left = all(&mut driver)?;
         ensure!(left.is_empty(), "create failed because {why} ({fault:?}), and list has {left:?}");
@@ -76,7 +74,7 @@ fn failed_create_leaves_nothing(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("remove", &of(&id))?;
     driver.shutdown()?;
     let before = stored(cx);
-    for (why, mut workspace) in impossible(cx)? {
+    for (why, mut workspace) in impossible(cx) {
         let files = workspace["files"].take();
         let texts = canaries(cx, &mut workspace);
         if let (Some(all), Value::Array(files)) = (workspace["files"].as_array_mut(), files) {

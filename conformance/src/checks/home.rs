@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{
-    instances::{stop, with},
+    instances::{installing, stop, with},
     workspace::{expect, file, inside, run_with},
 };
 use crate::{
@@ -110,8 +110,8 @@ fn file_writable(cx: &mut Cx) -> Result<(), Stop> {
 fn through_link(cx: &mut Cx) -> Result<(), Stop> {
     fs::create_dir(cx.sources().join("outside"))?;
     let outside = format!("{}/outside", inside(cx)?);
-    let mut workspace = with(cx.workspace(), "files", json!([file("link/canary", b"escaped")]));
-    workspace["agent"]["install"] = json!([format!("ln -s '{outside}' \"$HOME/link\" || true")]);
+    let workspace = with(cx.workspace(), "files", json!([file("link/canary", b"escaped")]));
+    let workspace = installing(workspace, &[&format!("ln -s '{outside}' \"$HOME/link\" || true")]);
     let mut driver = cx.open()?;
     // It may also fail, and so refuse the link.
     if let Ok(instance) = driver.call("create", &workspace)? {

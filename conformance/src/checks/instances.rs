@@ -50,6 +50,14 @@ pub(super) fn with(mut workspace: Value, field: &str, value: Value) -> Value {
     workspace
 }
 
+/// The workspace with an agent that is not there, and has to be installed by these lines. A driver may refuse it, or
+/// have the agent by other means.
+pub(super) fn installing(mut workspace: Value, lines: &[&str]) -> Value {
+    workspace["agent"]["command"] = json!(["kdn-no-such-agent"]);
+    workspace["agent"]["install"] = json!(lines);
+    workspace
+}
+
 /// The state that `info` tells.
 pub(super) fn state(driver: &mut Driver, id: &str) -> Result<String, Stop> {
     let info = driver.ok("info", &json!({"id": id}))?;

@@ -58,12 +58,10 @@ fn memory(cx: &mut Cx) -> Result<(), Stop> {
 
 fn memory_together(cx: &mut Cx) -> Result<(), Stop> {
     // Each waits for the other, so that both have their memory at the same time.
-    let script = format!(
-        "for i in 1 2 3; do (head -c 50000000 /dev/zero; touch full-$i; \
+    let script = "for i in 1 2 3; do (head -c 50000000 /dev/zero; touch full-$i; \
          until [ -e full-1 ] && [ -e full-2 ] && [ -e full-3 ] || [ -e over ]; do sleep 0.02; done) \
-         | tail -n 1 | wc -c & done; (sleep 2; touch over) & wait"
-    );
-    let output = run(cx, "memory", "memoryBytes", &json!(100 << 20), &script)?;
+         | tail -n 1 | wc -c & done; (sleep 2; touch over) & wait";
+    let output = run(cx, "memory", "memoryBytes", &json!(100 << 20), script)?;
     let seen = String::from_utf8_lossy(&output.stdout).into_owned();
     let whole = seen.lines().filter(|line| line.trim() == "50000000").count();
     ensure!(whole < 3, "with a limit of 100 MiB, three processes had 50 MB each at the same time");

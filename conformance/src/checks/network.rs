@@ -205,7 +205,7 @@ struct Served {
     driver: Driver,
     id: String,
     host: u16,
-    _server: Running,
+    server: Running,
 }
 
 fn serve(cx: &Cx, network: &Value) -> Result<Served, Stop> {
@@ -216,7 +216,7 @@ fn serve(cx: &Cx, network: &Value) -> Result<Served, Stop> {
     let id = id_of(&created);
     driver.ok("start", &json!({"id": id, "network": network}))?;
     let server = listen(cx, &id, target)?;
-    Ok(Served { driver, id, host: host_port(&created)?, _server: server })
+    Ok(Served { driver, id, host: host_port(&created)?, server })
 }
 
 fn listen(cx: &Cx, id: &str, target: u16) -> Result<Running, Stop> {
@@ -277,9 +277,9 @@ fn free_when_stopped(cx: &mut Cx) -> Result<(), Stop> {
 }
 
 fn again(cx: &mut Cx) -> Result<(), Stop> {
-    let Served { mut driver, id, host, _server } = serve(cx, &json!({"mode": "allow"}))?;
+    let Served { mut driver, id, host, server } = serve(cx, &json!({"mode": "allow"}))?;
     driver.ok("stop", &json!({"id": id, "graceSeconds": 0}))?;
-    drop(_server);
+    drop(server);
     let started = driver.ok("start", &start(&id))?;
     let target = started["forwards"][0]["target"].as_u64().and_then(|port| u16::try_from(port).ok());
     ensure!(

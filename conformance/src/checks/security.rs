@@ -232,7 +232,8 @@ fn storage_is_private(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("create", &cx.workspace())?;
     let Ok(data) = fs::metadata(cx.storage()) else { return Ok(()) };
     let mode = data.permissions().mode() & 0o777;
-    ensure!(mode & 0o077 == 0, "the storage folder has the mode {mode:o}, which lets others in");
+    let others = mode & 0o077;
+    ensure!(others == 0, "the storage folder has the mode {mode:o}, which lets others in");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::instances::{leave_stubborn, stop, with};
+use super::instances::{installing, leave_stubborn, stop, with};
 use crate::{
     check::{Check, Need},
     client::Driver,
@@ -81,9 +81,10 @@ fn long_change(cx: &mut Cx) -> Result<(), Stop> {
 fn failed(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let file = |path: &str| json!({"path": path, "contentBase64": ""});
-    let mut installing = cx.workspace();
-    installing["agent"]["install"] = json!(["exit 3"]);
-    let tries = [with(cx.workspace(), "files", json!([file("a"), file("a/b")])), installing];
+    let tries = [
+        with(cx.workspace(), "files", json!([file("a"), file("a/b")])),
+        installing(cx.workspace(), &["exit 3"]),
+    ];
     let mut has_opened = false;
     for workspace in tries {
         has_opened |= fails(&mut driver, "create", &workspace)?;

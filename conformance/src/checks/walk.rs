@@ -34,17 +34,19 @@ pub(super) const CHECKS: &[Check] = &[Check::new(
 fn random_walk(cx: &mut Cx) -> Result<(), Stop> {
     let seed = cx.suite.seed;
     let walk = Call::several(seed);
-    let Err(first) = play(cx, &walk) else { return Ok(()) };
-    let Stop::Failed(mut seen) = first else { return Err(first) };
+    let mut wrong = match play(cx, &walk) {
+        Err(Stop::Failed(wrong)) => wrong,
+        other => return other,
+    };
     let shortest = shrink(walk, |shorter| match play(cx, shorter) {
         Err(Stop::Failed(other)) => {
-            seen = other;
+            wrong = other;
             true
         }
         _ => false,
     });
     let calls: Vec<_> = shortest.iter().map(ToString::to_string).collect();
-    fail!("{seen}; the shortest walk of seed {seed} that goes wrong: {}", calls.join(", "))
+    fail!("{wrong}; the shortest walk of seed {seed} that goes wrong: {}", calls.join(", "))
 }
 
 /// One call, or something else that happens to a driver. The number is that of a workspace.
@@ -164,10 +166,10 @@ fn step(driver: &mut Driver, models: &mut [Model], call: Call) -> Result<(), Sto
             driver.refused("create", &other, "already_exists").map(drop)
         }
         Call::TakeName(_) | Call::Restart => Ok(()),
-        Call::Start(at) => models[at].change(driver, "start", start(&models[at].id), "running"),
+        Call::Start(at) => models[at].change(driver, "start", &start(&models[at].id), "running"),
         Call::Stop(at) => {
             let params = super::instances::stop(&models[at].id);
-            models[at].change(driver, "stop", params, "stopped")
+            models[at].change(driver, "stop", &params, "stopped")
         }
         Call::Remove(at) if models[at].state == Some("running") => {
             driver.refused("remove", &of(&models[at].id), "invalid_state").map(drop)
@@ -178,7 +180,7 @@ fn step(driver: &mut Driver, models: &mut [Model], call: Call) -> Result<(), Sto
         }
         Call::Info(at) => {
             let state = models[at].state.unwrap_or_default();
-            models[at].change(driver, "info", of(&models[at].id), state)
+            models[at].change(driver, "info", &of(&models[at].id), state)
         }
         Call::List => {
             let listed = all(driver)?;
@@ -206,14 +208,14 @@ impl Model {
         &mut self,
         driver: &mut Driver,
         method: &str,
-        params: Value,
+        params: &Value,
         to: &'static str,
     ) -> Result<(), Stop> {
         if self.state.is_none() {
-            return driver.refused(method, &params, "instance_not_found").map(drop);
+            return driver.refused(method, params, "instance_not_found").map(drop);
         }
         self.state = Some(to);
-        let instance = driver.ok(method, &params)?;
+        let instance = driver.ok(method, params)?;
         self.fits(&instance)
     }
 
@@ -269,7 +271,7 @@ mod tests {
             let removed = walk.iter().rposition(|call| *call == Call::Remove(1));
             matches!((created, removed), (Some(created), Some(removed)) if created < removed)
         };
-        let walk = (0..).map(Call::several).find(|walk| needs(walk)).unwrap();
+        let walk = (0..1000).map(Call::several).find(|walk| needs(walk)).unwrap();
         assert_eq!(shrink(walk, needs), [Call::Create(1), Call::Remove(1)]);
     }
 }

@@ -79,6 +79,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// Goes once through the life of a workspace, so that there is something to look at however few checks run. What
 /// goes wrong on the way is found by other checks.
+#[expect(clippy::unnecessary_wraps, reason = "it has the form of a check")]
 fn tour(cx: &mut Cx) -> Result<(), Stop> {
     let suite = std::sync::Arc::clone(&cx.suite);
     suite.toured.call_once(|| {

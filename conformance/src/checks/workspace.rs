@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{
     files,
-    instances::{stop, with},
+    instances::{installing, stop, with},
 };
 use crate::{
     check::{Check, Need},
-    cx::{Cx, FOREIGN, random},
+    cx::{Cx, FOREIGN, id_of, random, start},
     plan,
     stop::{Stop, ensure},
 };
@@ -269,10 +269,11 @@ fn instances_apart(cx: &mut Cx) -> Result<(), Stop> {
 }
 
 fn install_environment(cx: &mut Cx) -> Result<(), Stop> {
-    let mut workspace = cx.workspace();
-    workspace["agent"]["install"] = json!(["env > \"$HOME/installed-with\""]);
+    let workspace = installing(cx.workspace(), &["env > \"$HOME/installed-with\""]);
     let mut driver = cx.open()?;
-    let id = cx.running(&mut driver, &workspace)?;
+    let instance = driver.call("create", &workspace)?;
+    let id = id_of(&instance.map_err(|fault| Stop::Skipped(format!("no agent can be installed: {fault}")))?);
+    driver.ok("start", &start(&id))?;
     driver.shutdown()?;
     let seen = cx.sh(&id, "cat \"$HOME/installed-with\" 2>/dev/null || true")?;
     let foreign: Vec<&str> = seen.lines().filter(|line| line.starts_with(FOREIGN)).collect();

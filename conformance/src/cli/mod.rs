@@ -58,7 +58,7 @@ impl Unusable {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let done = match Args::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Probe { args } => return crate::probe::main(&args),

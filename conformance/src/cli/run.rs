@@ -126,7 +126,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "a number of seconds above 0".into())
 }
 
-pub(super) fn run(args: Args) -> Result<u8, Unusable> {
+pub(super) fn run(args: &Args) -> Result<u8, Unusable> {
     let checks = args.selection.checks()?;
     let driver = executable(&args.driver)?;
     let fixture = match &args.fixture {
@@ -143,7 +143,7 @@ pub(super) fn run(args: Args) -> Result<u8, Unusable> {
     let seed = args.seed.unwrap_or_else(|| u64::from(crate::cx::random()));
     let options = run::Options {
         probe: std::env::current_exe().map_err(|error| Unusable::new(error, ""))?,
-        command: command(&args),
+        command: command(args),
         driver,
         checks,
         profiles: args.selection.profile.clone(),
@@ -158,7 +158,7 @@ pub(super) fn run(args: Args) -> Result<u8, Unusable> {
         interrupted: Arc::clone(&interrupted),
     };
     let today = baseline::today();
-    let report = watch(&options, &baseline, &args, today);
+    let report = watch(&options, &baseline, args, today);
     if interrupted.load(Ordering::Relaxed) {
         return Err(Unusable::new("interrupted", "All that the checks made was removed"));
     }

@@ -443,7 +443,7 @@ fn is_response(message: &Value, id: &Value) -> bool {
 #[expect(clippy::disallowed_methods, reason = "one of the places where the suite starts a process")]
 pub(crate) fn command(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.program);
-    command.env_clear().envs(&launch.env).env(kdn_protocol::PROTOCOL_ENV, "1").current_dir("/");
+    command.env_clear().env(kdn_protocol::PROTOCOL_ENV, "1").envs(&launch.env).current_dir("/");
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command

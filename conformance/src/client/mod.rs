@@ -6,5 +6,5 @@ mod pipes;
 mod transcript;
 
 pub(crate) use driver::{Driver, EXIT, Launch};
-pub(crate) use message::{Event, Fault, Reply, kind_of};
+pub(crate) use message::{Fault, Reply};
 pub(crate) use transcript::Transcript;

@@ -1,10 +1,10 @@
 //! `kdn runtime new` and `kdn runtime test`.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use insta::assert_snapshot;
 
-use crate::support::Env;
+use crate::support::{Env, built, skip_unless};
 
 #[test]
 fn a_new_driver_is_written_once() {
@@ -86,4 +86,61 @@ fn the_suite_is_told_the_driver_and_its_exit_code_is_ours() {
     fs::remove_file(env.bin().join("kdn-conformance")).unwrap();
     symlink("/bin/false", env.bin().join("kdn-conformance")).unwrap();
     assert_eq!(env.run(&["runtime", "test", "fake"]).code, Some(1));
+}
+
+/// Writes a driver in a language, builds it, and has the suite run the checks on it that are quick.
+fn a_new_driver_passes(language: &str, tools: &[&str], build: &str) {
+    if tools.iter().any(|tool| skip_unless(tool).is_none()) {
+        return;
+    }
+    let mine = |name: &str, default: &str| {
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        std::env::var_os(name).unwrap_or_else(|| Path::new(&home).join(default).into_os_string())
+    };
+    let env = Env::with_drivers(&[]).set("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let env = env.set("CARGO_HOME", mine("CARGO_HOME", ".cargo"));
+    let env = env.set("RUSTUP_HOME", mine("RUSTUP_HOME", ".rustup"));
+    symlink(built("kdn-conformance"), env.bin().join("kdn-conformance")).unwrap();
+    env.ok(&["runtime", "new", "mine", "--language", language, "."]);
+    if !build.is_empty() {
+        let mut shell = env.program_at("/bin/sh");
+        let built = shell.args(["-c", build]).output().unwrap();
+        assert!(built.status.success(), "{build}: {}", String::from_utf8_lossy(&built.stderr));
+    }
+    let run = env.run(&["runtime", "test", "./kdn-runtime-mine", "--", "--quick", "--patience", "30"]);
+    assert_eq!(run.code, Some(0), "{run}");
+}
+
+#[test]
+fn a_new_driver_in_python_passes() {
+    a_new_driver_passes("python", &["python3"], "");
+}
+
+#[test]
+fn a_new_driver_in_typescript_passes() {
+    a_new_driver_passes("typescript", &["node"], "ln -s driver.cjs kdn-runtime-mine");
+}
+
+#[test]
+fn a_new_driver_in_go_passes() {
+    a_new_driver_passes("go", &["go"], "GOCACHE=$HOME/go go build -o kdn-runtime-mine .");
+}
+
+#[test]
+fn a_new_driver_in_sh_passes() {
+    a_new_driver_passes("sh", &["jq"], "");
+}
+
+#[test]
+fn a_new_driver_in_rust_passes() {
+    let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol").canonicalize().unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("starter");
+    let build = format!(
+        "cargo build --quiet --target-dir '{}' --config 'patch.crates-io.kdn-protocol.path=\"{}\"' && \
+         cp '{}/debug/kdn-runtime-mine' .",
+        target.display(),
+        protocol.display(),
+        target.display()
+    );
+    a_new_driver_passes("rust", &["cargo"], &build);
 }

@@ -24,6 +24,9 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// A file that is being written, under the lock.
+const UNFINISHED: &str = ".unfinished";
+
 /// Instances as files in the storage folder, each named after its id.
 ///
 /// A change is made at once or not at all, also when the power fails, and after those of other processes. Reading
@@ -62,6 +65,10 @@ impl Store {
 
     /// The instances that `list` asks for, on one page.
     pub fn list(&self, params: &ListParams) -> Result<ListResult, Error> {
+        if let Some(cursor) = &params.cursor {
+            let message = format!("cursor {cursor:?} is not of this driver, which lists all at once");
+            return Err(Error::new(ErrorKind::InvalidParams, message).field("cursor"));
+        }
         let mut instances = self.all()?;
         if let Some(wanted) = &params.workspace_ids {
             instances.retain(|instance| wanted.contains(&instance.workspace_id));
@@ -132,12 +139,14 @@ impl Store {
         make_private(&self.folder)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(self.file(".lock"))?;
         lock.lock()?;
+        // Of a writer that was killed.
+        let _ = fs::remove_file(self.file(UNFINISHED));
         Ok(lock)
     }
 
     fn write(&self, instance: Instance) -> Result<Instance, Error> {
         let text = serde_json::to_vec(&instance).map_err(|error| Error::internal(error.to_string()))?;
-        let unfinished = self.file(".unfinished");
+        let unfinished = self.file(UNFINISHED);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
         file.write_all(&text)?;
         file.sync_all()?;

@@ -40,7 +40,7 @@ fn human() {
 
         FAIL core/string-id: a string is accepted as id
              breaks   WIRE-20: A driver MUST give the response the id of its request, unchanged.
-                      WIRE-21: A driver MUST accept a string as id.
+                      WIRE-21: A driver MUST accept a string of up to 256 bytes as id.
              seen     expected a response with the id "a"
                       got \u{1b}[2J<b>|`x`]]> & #3
              wire        started
@@ -181,7 +181,7 @@ fn junit() {
     got \u{1b}[2J&lt;b&gt;|`x`]]&gt; &amp; #3
 
     WIRE-20: A driver MUST give the response the id of its request, unchanged.
-    WIRE-21: A driver MUST accept a string as id.
+    WIRE-21: A driver MUST accept a string of up to 256 bytes as id.
 
        started
     -&gt; {&quot;id&quot;:&quot;a&quot;}
@@ -261,7 +261,7 @@ fn tap() {
         got \u{1b}[2J<b>|`x`]]> & #3
       breaks: |
         WIRE-20: A driver MUST give the response the id of its request, unchanged.
-        WIRE-21: A driver MUST accept a string as id.
+        WIRE-21: A driver MUST accept a string of up to 256 bytes as id.
       transcript: |
         started
         -> {"id":"a"}
@@ -337,7 +337,7 @@ fn markdown() {
     <summary>Failure: <code>core/string-id</code>: a string is accepted as id</summary>
 
     - **WIRE-20** A driver MUST give the response the id of its request, unchanged.
-    - **WIRE-21** A driver MUST accept a string as id.
+    - **WIRE-21** A driver MUST accept a string of up to 256 bytes as id.
 
     <pre>expected a response with the id &quot;a&quot;
     got \u{1b}[2J&lt;b&gt;|`x`]]&gt; &amp; #3</pre>

@@ -23,12 +23,14 @@ pub(super) const TABLE: &[Defect] = &[
             forget(params, "network").map(|_| set(params, "network", json!({})))
         });
     }),
-    defect("ignores-ports-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "ports")),
-    defect("ignores-features-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "features")),
-    defect("ignores-limits-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "limits")),
-    defect("ignores-secrets-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "secrets")),
-    defect("ignores-mounts-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "mounts")),
+    defect("ignores-ports-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "ports", "ports")),
+    defect("ignores-features-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "features", "features")),
+    defect("ignores-limits-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "limits", "limits")),
+    defect("ignores-secrets-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "secrets", "secrets")),
+    defect("ignores-mounts-that-it-lacks", "CAP-03", |shim| ignore_field(shim, "bindMounts", "mounts")),
     defect("ignores-secret-variables-that-it-lacks", "CAP-03", |shim| {
+        shim.undeclare("secretEnvironment");
+        shim.undeclare("runtimeSecrets");
         ignore(shim, ["create"], |params| {
             retain(params, "environment", |entry| entry.get("secret").is_none());
             Some(())
@@ -240,7 +242,8 @@ fn ignore<const N: usize>(shim: &mut Hooks, methods: [&'static str; N], drop: fn
     });
 }
 
-fn ignore_field(shim: &mut Hooks, field: &'static str) {
+fn ignore_field(shim: &mut Hooks, capability: &'static str, field: &'static str) {
+    shim.undeclare(capability);
     shim.forgive("create", move |params, error| {
         kind(error) == "unsupported" && forget(params, field).is_some()
     });

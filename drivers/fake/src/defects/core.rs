@@ -19,8 +19,10 @@ use super::{
         add, edit, entries, error, failure, forget, json, kind, list, object, retain, set, set_kind, succeed,
         text,
     },
+    lifecycle::straggle,
+    stage::Straggler,
     variable,
-    wire::{Wire, put, shared},
+    wire::{Wire, shared},
 };
 
 pub(super) const TABLE: &[Defect] = &[
@@ -295,9 +297,7 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("starts-its-backend-for-its-status", "STAT-02", |shim| {
         shim.on_result("status", |_, _, wire| {
-            let pid_file = wire.storage().join("backend");
-            make(wire);
-            put(&pid_file, "started");
+            straggle(wire, Straggler::default());
         });
     }),
     defect("gives-no-reason-for-its-absence", "STAT-03", |shim| {
@@ -449,7 +449,7 @@ pub(super) fn add_flag(result: &mut Value, name: &str, is_required: bool) {
 }
 
 /// What drivers wrote down that have their storage folder beside this one.
-fn made_by_neighbours(wire: &Wire) -> Vec<Value> {
+pub(super) fn made_by_neighbours(wire: &Wire) -> Vec<Value> {
     let own = wire.memory();
     let folders = own.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
     let others = folders

@@ -162,7 +162,8 @@ pub(super) const TABLE: &[Defect] = &[
             wire.remember(&format!("ran-{}", request.instance()), &json!(true));
         });
         shim.on_request("remove", |frame, wire| {
-            let (frame, id) = (frame.take(), text(&frame["params"], "id").to_owned());
+            let id = text(&frame["params"], "id").to_owned();
+            let frame = frame.take();
             wire.ask("info", &json!({"id": id}), move |wire, response| {
                 let has_run = wire.recall(&format!("ran-{id}")).is_some();
                 if text(&response["result"], "state") == "stopped" && !has_run {

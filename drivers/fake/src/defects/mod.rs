@@ -30,6 +30,7 @@ mod hooks;
 mod json;
 mod lifecycle;
 mod lines;
+mod orders;
 mod robustness;
 mod security;
 mod shim;
@@ -73,6 +74,7 @@ fn all() -> impl Iterator<Item = &'static Defect> {
         errors::TABLE,
         lifecycle::TABLE,
         workspace::TABLE,
+        orders::TABLE,
         steps::TABLE,
         terminal::TABLE,
         cancellation::TABLE,

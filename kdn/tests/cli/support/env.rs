@@ -114,6 +114,13 @@ impl Env {
         command
     }
 
+    /// Any program, in the project folder.
+    pub(crate) fn program_at(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.vars).current_dir(self.project());
+        command
+    }
+
     /// Runs kdn to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         Run::new(self.command(args).output().unwrap(), &self.root)

@@ -4,7 +4,12 @@ use std::path::{Path, PathBuf};
 
 /// The executable of a driver, beside that of kdn.
 pub(crate) fn driver(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_kdn")).with_file_name(format!("kdn-runtime-{name}"));
+    built(&format!("kdn-runtime-{name}"))
+}
+
+/// An executable of this workspace, beside that of kdn.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_kdn")).with_file_name(name);
     assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
     path
 }

@@ -6,7 +6,7 @@ mod pty;
 mod run;
 
 pub(crate) use env::Env;
-pub(crate) use locate::{skip, skip_unless};
+pub(crate) use locate::{built, skip, skip_unless};
 pub(crate) use pty::Pty;
 pub(crate) use run::{Run, Running};
 
