@@ -261,7 +261,7 @@ answer() { # <result>
 fail() { # <kind> <message> [<fieldPath> [<hint>]]
   printf '%s\n' "$id" | jq -c --arg open "$open" --args "$library"'
     $ARGS.positional as [$kind, $message, $field, $hint] | . as $id
-    | (select($open != "") | {jsonrpc: "2.0", method: "$/step"} + {params: {requestId: $id, event: "fail", error: $message}}),
+    | (select($open > "") | {jsonrpc: "2.0", method: "$/step", params: {requestId: $id, event: "fail", error: $message}}),
       error($id; $kind; $message; {fieldPath: $field, hints: [$hint // empty]} | map_values(select(length > 0)))
     ' "$1" "$(printf %.300s "$2")" "$3" ${4:+"$4"} || finish
 }
@@ -287,13 +287,13 @@ esac
 [ $# -eq 0 ] && [ -n "${KDN_RUNTIME_PROTOCOL+x}" ] && [ ! -t 0 ] || { usage >&2 && exit 64; } # [LIFE-07]
 [ -z "${KDN_INSTANCE+x}" ] || exec env -u KDN_INSTANCE "$0" # started inside an instance, it is no part of it
 export LC_ALL=C && umask 077 # a character is a byte
-pipes=$(mktemp -d) && mkfifo "$pipes/pieces" "$pipes/commands" && exec 4<&0 </dev/null || exit
-stdbuf -oL sed 's/.\{3000\}[\x80-\xbf]*/&\x01\n/g' <&4 >"$pipes/pieces" & sed=$!
+pipes=$(mktemp -d) && mkfifo "$pipes/pieces" "$pipes/commands" || exit
+exec 5<>"$pipes/pieces" 6<>"$pipes/commands" # so that no opening waits for the other end
+exec 3<"$pipes/commands" 4<&0 7<"$pipes/pieces" </dev/null && rm -r "$pipes"
+stdbuf -oL sed 's/.\{3000\}[\x80-\xbf]*/&\x01\n/g' <&4 >&5 3<&- 6<&- 7<&- & sed=$!
 jq -nRr --unbuffered --arg type "$type" --arg version "$version" --arg about "$about" "$requests" \
-  <"$pipes/pieces" >"$pipes/commands" 4<&- & jq=$!
-exec 3<"$pipes/commands" 4<&- && rm -r "$pipes"
+  <&7 >&6 3<&- 4<&- 5<&- & jq=$!
+exec 4<&- 5<&- 6<&- 7<&-
 storage='' making='' job='' id=null
-trap finish TERM
-trap '' PIPE # so that printf fails when nobody reads on [LIFE-26]
-while IFS= read -r command <&3; do eval "$command"; done
-finish
+trap finish TERM && trap '' PIPE # so that printf fails when nobody reads on [LIFE-26]
+while IFS= read -r command <&3; do eval "$command"; done; finish
