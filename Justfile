@@ -35,10 +35,10 @@ bench:
     target/release/kdn-conformance run --quick --jobs 16 --fixture conformance/fixtures/fake.json target/release/kdn-runtime-fake | tail -n 1
     target/release/kdn-conformance run --fixture conformance/fixtures/fake.json target/release/kdn-runtime-fake | tail -n 1
 
-# What every defect of the reference driver makes fail, all quick checks with each (most of an hour)
+# Whether each defect of the reference driver makes fail what it should (minutes; with KDN_MATRIX=full, most of an hour)
 matrix:
     cargo build --workspace
-    KDN_MATRIX=full cargo test -p kdn-conformance --test matrix
+    cargo test -p kdn-conformance --test matrix -- --ignored
 
 # All that the CI does
 ci:

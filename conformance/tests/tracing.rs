@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kdn_conformance::checks;
+use kdn_conformance::{check::Check, checks};
 use kdn_protocol::text::sentences;
 
 /// Sentences that nothing outside a driver can see, and why.
@@ -40,5 +40,5 @@ fn ids_are_in_order_and_unique() {
     let unique: BTreeSet<_> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "an id is used twice");
     assert!(ids.len() >= 120, "only {} checks", ids.len());
-    assert!(checks().map(|check| check.profile()).is_sorted());
+    assert!(checks().map(Check::profile).is_sorted());
 }

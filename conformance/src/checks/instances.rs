@@ -109,7 +109,7 @@ pub(super) fn session(id: u32) -> Option<u32> {
 
 /// Leaves a process in the instance that only SIGKILL ends, and waits until it is there.
 pub(super) fn leave_stubborn(cx: &Cx, id: &str) -> Result<plan::Running, Stop> {
-    let script = "(trap '' TERM HUP INT; while :; do sleep 1; done) </dev/null >/dev/null 2>&1 & echo left";
+    let script = "(trap '' TERM HUP INT; exec sleep 600) </dev/null >/dev/null 2>&1 & echo left";
     // Where the end of a plan ends what it left behind, the plan itself has to stay.
     let plan = cx.plan(id, &["/bin/sh", "-c", &format!("{script}; trap '' TERM HUP INT; wait")], false)?;
     let running = plan::Running::start(&cx.launch(), &plan, b"")?;

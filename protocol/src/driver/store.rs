@@ -69,6 +69,9 @@ impl Store {
             let message = format!("cursor {cursor:?} is not of this driver, which lists all at once");
             return Err(Error::new(ErrorKind::InvalidParams, message).field("cursor"));
         }
+        if self.file(UNFINISHED).exists() {
+            drop(self.lock()?);
+        }
         let mut instances = self.all()?;
         if let Some(wanted) = &params.workspace_ids {
             instances.retain(|instance| wanted.contains(&instance.workspace_id));

@@ -71,12 +71,8 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("installs-with-its-environment", "LIFE-20", |shim| {
         shim.on_params("create", |workspace, _| {
-            #[expect(clippy::disallowed_methods, reason = "this is the misdeed")]
-            let variables = std::env::vars().filter(|(name, _)| name.starts_with("KDN_CHECK"));
-            let exports: String = variables
-                .map(|(name, value)| format!("export {name}='{value}'; "))
-                .collect::<Vec<_>>()
-                .concat();
+            let value = super::variable("KDN_CHECK_FOREIGN").unwrap_or_default();
+            let exports = format!("export KDN_CHECK_FOREIGN='{}'; ", value.to_string_lossy());
             if let Some(agent) = workspace.get_mut("agent") {
                 let lines =
                     entries(agent, "install").map(|line| json!(format!("{exports}{}", text_of(line))));

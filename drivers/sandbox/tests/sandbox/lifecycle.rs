@@ -170,7 +170,7 @@ fn secrets_reach_programs_and_nothing_else() {
             {"name": "TOKEN", "secret": "token"}, {"name": "PLAIN", "value": "x y"},
         ]}));
         let params = json!({"id": sandbox.id, "network": {}});
-        assert_eq!(bench.fail("start", params)["data"]["kind"], "invalid_state");
+        assert_eq!(bench.fail("start", params)["data"]["kind"], "invalid_workspace");
         let params = json!({"id": sandbox.id, "network": {}, "secretValues": {"token": value}});
         bench.call("start", params).unwrap();
         assert_eq!(sandbox.sh("echo $TOKEN $PLAIN"), format!("{value} x y"));

@@ -47,7 +47,6 @@ pub(super) fn of(language: Language) -> Starter {
             files: &[
                 ("README.md", text!("typescript/README.md"), false),
                 ("driver.cjs", text!("typescript/driver.cjs"), true),
-                ("protocol.cjs", text!("typescript/protocol.cjs"), false),
             ],
             build: Some("ln -s driver.cjs kdn-runtime-starter"),
             driver: PLACEHOLDER,
