@@ -260,8 +260,8 @@ answer() { # <result>
 }
 fail() { # <kind> <message> [<fieldPath> [<hint>]]
   printf '%s\n' "$id" | jq -c --arg open "$open" --args "$library"'
-    $ARGS.positional as [$kind, $message, $field, $hint] | . as $id
-    | (select($open > "") | {jsonrpc: "2.0", method: "$/step", params: {requestId: $id, event: "fail", error: $message}}),
+    . as $id | $ARGS.positional as [$kind, $message, $field, $hint]
+    | (select($open > "") | {jsonrpc: "2.0", method: "$/step", params: {requestId: ., event: "fail", error: $message}}),
       error($id; $kind; $message; {fieldPath: $field, hints: [$hint // empty]} | map_values(select(length > 0)))
     ' "$1" "$(printf %.300s "$2")" "$3" ${4:+"$4"} || finish
 }
