@@ -19,10 +19,11 @@ CODES = {"instance_not_found": 1001, "invalid_workspace": 1002, "unavailable": 1
          "invalid_state": 1005, "unsupported": 1006, "frame_too_large": 1008, "version_mismatch": 1010,
          "not_initialized": 1011, "parse_error": -32700, "invalid_request": -32600, "method_not_found": -32601,
          "invalid_params": -32602, "internal": -32603}
+
 class Fault(Exception):
     def __init__(self, kind, message, field=None, **data):
-        super().__init__(message)
-        self.kind, self.data = kind, {"kind": kind, **({"fieldPath": field} if field else {}), **data}
+        super().__init__(message[:500])
+        self.kind, self.data = kind, {"kind": kind, **({"fieldPath": field[:500]} if field else {}), **data}
 
 # 2. Params. A shape is a type, [shape], {field: shape} where "?" ends the name of a field that may be absent,
 # {"*": shape} for a map, or (shape, test, what the value must be[, kind of error]).
@@ -217,24 +218,23 @@ def enter(storage, id, *command):
 
 # 5. The wire.
 def send(**message):
-    frame = json.dumps({"jsonrpc": "2.0", **message}).encode()
-    if len(frame) > session.max_frame: return answer(session.request, Fault("frame_too_large", "the answer is too large"))
     try:
-        session.out.write(frame + b"\n")
+        session.out.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
         session.out.flush()
     except BrokenPipeError:
         raise KeyboardInterrupt from None  # nobody reads on: as with SIGTERM [LIFE-26]
-
 def tell(**event): send(method="$/step", params={"requestId": session.request, **event})
 def step(doing, done):
     """Tells the user what a change does [11.1]. A request with a string as id has no steps."""
     session.step = type(session.request) is int
     if session.step: tell(event="start", inProgress=doing, completed=done)
 def answer(id, outcome):
-    fault = isinstance(outcome, Fault)
+    if not isinstance(outcome, Fault) and len(json.dumps([id, outcome])) > session.max_frame - 99:
+        outcome = Fault("frame_too_large", "the answer is too large for the host")  # [WIRE-09]
+    fault = isinstance(outcome, Fault) and {"code": CODES[outcome.kind], "message": str(outcome), "data": outcome.data}
     if session.step: session.step = tell(event="fail", error=str(outcome)) if fault else tell(event="complete")
-    if not fault: return send(id=id, result=outcome)
-    send(id=id, error={"code": CODES[outcome.kind], "message": str(outcome), "data": outcome.data})
+    send(id=id, **({"error": fault} if fault else {"result": outcome}))
+
 def call(method, params):
     if method not in SHAPES: raise Fault("method_not_found", f"no method {method!r}")
     if method not in ("type", "flags") and (session.over or (method == "initialize") == bool(session.storage)):
