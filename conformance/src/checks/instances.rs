@@ -131,5 +131,6 @@ pub(super) fn vitals(cx: &Cx) -> Vec<Process> {
 /// Those of the processes that make an instance run that are there no more.
 pub(super) fn ended(cx: &Cx, before: &[Process]) -> Vec<Process> {
     let after = vitals(cx);
-    before.iter().filter(|process| !after.contains(process)).cloned().collect()
+    // By id: a shell that becomes its command with `exec` is the same process.
+    before.iter().filter(|process| !after.iter().any(|other| other.id == process.id)).cloned().collect()
 }

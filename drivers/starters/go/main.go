@@ -28,15 +28,18 @@ type object = map[string]any
 
 const version, about, maxFrame = "0.1.0", "Ordinary processes of your own account, without isolation", 16 << 20
 
-var kind = strings.TrimPrefix(filepath.Base(os.Args[0]), "kdn-runtime-") // MAN-01
-var manifest = object{"type": kind, "displayName": kind, "description": about, "version": version, "isolated": false,
-					"protocolVersions": []int{1}, "capabilities": object{"terminal": object{}}}
-var storage string                   // the storage folder, once there was an `initialize`
-var isOver, hasStep bool             // there was a `shutdown`; the request has a step
-var hostFrame = maxFrame             // the largest frame that the host takes
-var request any                      // the id of the request that is being carried out
-var locks []*os.File                 // what it has locked
-var ending = make(chan os.Signal, 2) // not empty when the driver is to end
+var (
+	kind     = strings.TrimPrefix(filepath.Base(os.Args[0]), "kdn-runtime-") // MAN-01
+	manifest = object{"type": kind, "displayName": kind, "description": about, "version": version, "isolated": false,
+		"protocolVersions": []int{1}, "capabilities": object{"terminal": object{}}}
+	storage   string                    // the storage folder, once there was an `initialize`
+	isOver    bool                      // there was a `shutdown`
+	hostFrame = maxFrame                // the largest frame that the host takes
+	request   any                       // the id of the request that is being carried out,
+	hasStep   bool                      // whether it has a step,
+	locks     []*os.File                // and what it has locked
+	ending    = make(chan os.Signal, 2) // not empty when the driver is to end
+)
 
 // ---- 1. Params and errors. A shape is an object, where "?" ends what may be absent and "*" is any name; a list, perhaps
 // with the field in which its items differ; or a form. What needs a capability that is not declared is "unsupported".
@@ -166,10 +169,12 @@ func find(id string) (workspace object, state string) {
 	return workspace, map[bool]string{true: "running", false: "stopped"}[exists(folder(id, "running"))]
 }
 
-// look does the same for those without a lock: what somebody is just making or removing is not there (CONC-06).
-func look(id string) (workspace object, state string) {
-	if workspace, state = find(id); state != "error" {
+// look does the same with the lock for a change, or without: then what is just being made or removed is not there.
+func look(id string, isChange bool) (workspace object, state string) {
+	if workspace, state = find(id); state == "" || state != "error" && !isChange {
 		return workspace, state
+	} else if isChange {
+		lock(folder(id), syscall.LOCK_EX)
 	} else if lock(storage, syscall.LOCK_SH); !lock(folder(id), syscall.LOCK_SH|syscall.LOCK_NB) {
 		return workspace, ""
 	}
@@ -273,32 +278,11 @@ func write(path string, file any, field string) {
 	must(os.Chmod(path, os.FileMode(number(file, "mode", 0o600))))
 }
 
-func change(method, id string, params object) object {
-	lock(folder(id), syscall.LOCK_EX)
-	workspace, state := find(id)
-	need(state != "" || method == "remove", "instance_not_found", fmt.Sprintf("no instance %q", id))
-	need(state != "error" || method == "remove", "invalid_state", "the instance is broken: remove it")
-	switch {
-	case method == "remove" && state != "":
-		need(state != "running", "invalid_state", "the instance is running: stop it first")
-		destroy(id)
-	case method == "start" && state == "stopped":
-		try(os.WriteFile(folder(id, "running"), nil, 0o600)) // its processes come with terminals
-	case method == "stop" && state == "running":
-		end(id, number(params, "graceSeconds", 10))
-		try(os.Remove(folder(id, "running")))
-	}
-	if method == "remove" {
-		return object{}
-	}
-	return show(id, workspace, map[string]string{"start": "running", "stop": "stopped"}[method])
-}
-
 func list(params object) object {
 	_, isChosen := params["workspaceIds"]
 	instances, size, chosen := []object{}, 0, fmt.Sprint(params["workspaceIds"])
 	for _, id := range ids() {
-		workspace, state := look(id)
+		workspace, state := look(id, false)
 		if state == "" || id < str(params, "cursor") || isChosen && !fits(`.*[[ ]`+id[:64]+`[] ].*`, chosen) {
 			continue
 		}
@@ -353,9 +337,10 @@ func tell(event object) {
 		send(object{"method": "$/step", "params": event})
 	}
 }
-
-var steps = map[string][2]string{"create": {"Creating instance", "Instance created"}, "remove": {"Removing instance", "Instance removed"},
-	"start": {"Starting instance", "Instance started"}, "stop": {"Ending processes", "Processes ended"}}
+func step(inProgress, completed string) {
+	hasStep = true
+	tell(object{"event": "start", "inProgress": inProgress, "completed": completed})
+}
 
 func call(method, id string, params object) any {
 	switch method {
@@ -375,23 +360,41 @@ func call(method, id string, params object) any {
 		return object{"protocolVersion": 1, "manifest": manifest}
 	case "list":
 		return list(params)
-	case "info", "terminal":
-		need(method == "info" || len(items(params, "command")) > 0, "invalid_params", "the command is empty", "fieldPath", "command")
-		workspace, state := look(id)
-		need(state != "", "instance_not_found", fmt.Sprintf("no instance %q", id))
-		if method == "info" {
-			return show(id, workspace, state)
-		}
+	case "create":
+		step("Creating instance", "Instance created")
+		return create(params)
+	case "start":
+		step("Starting instance", "Instance started")
+	case "stop":
+		step("Ending processes", "Processes ended")
+	case "remove":
+		step("Removing instance", "Instance removed")
+	}
+	isChange := method == "start" || method == "stop" || method == "remove"
+	workspace, state := look(id, isChange)
+	need(state != "" || method == "remove", "instance_not_found", fmt.Sprintf("no instance %q", id))
+	need(state != "error" || method == "remove" || method == "info", "invalid_state", "the instance is broken: remove it")
+	switch {
+	case method == "terminal":
 		need(state == "running", "invalid_state", "the instance is not running: start it first")
+		need(len(items(params, "command")) > 0, "invalid_params", "the command is empty", "fieldPath", "command")
 		args := append([]any{"exec", storage, id}, items(params, "command")...)
 		return object{"args": args, "cwd": workspace["sourcePath"], "env": object{"KDN_INSTANCE": id}}
+	case method == "remove" && state != "":
+		need(state != "running", "invalid_state", "the instance is running: stop it first")
+		destroy(id)
+		fallthrough
+	case method == "remove":
+		return object{}
+	case method == "stop" && state == "running":
+		end(id, number(params, "graceSeconds", 10))
+		try(os.Remove(folder(id, "running")))
+		state = "stopped"
+	case method == "start":
+		try(os.WriteFile(folder(id, "running"), nil, 0o600)) // its processes come with terminals
+		state = "running"
 	}
-	hasStep = true
-	tell(object{"event": "start", "inProgress": steps[method][0], "completed": steps[method][1]})
-	if method == "create" {
-		return create(params)
-	}
-	return change(method, id, params)
+	return show(id, workspace, state)
 }
 
 // carryOut does what a line asks for. A notification gets no answer (WIRE-23 to WIRE-34).
