@@ -30,7 +30,7 @@ use kdn_conformance::{
 const SUITE: &str = env!("CARGO_BIN_EXE_kdn-conformance");
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 /// The drivers, in the order of the table.
-const SUBJECTS: [&str; 4] = ["fake", "sandbox", "minimal", "python"];
+const SUBJECTS: [&str; 7] = ["fake", "sandbox", "minimal", "python", "typescript", "go", "sh"];
 
 /// The executable of a driver, under the name that it has to have; `None` if a tool for it is missing.
 fn driver(name: &str, folder: &Path) -> Option<PathBuf> {
@@ -126,6 +126,21 @@ fn minimal_passes() {
 #[test]
 fn python_passes() {
     run("python");
+}
+
+#[test]
+fn typescript_passes() {
+    run("typescript");
+}
+
+#[test]
+fn go_passes() {
+    run("go");
+}
+
+#[test]
+fn sh_passes() {
+    run("sh");
 }
 
 /// The table of README.md has a row a profile. It is written anew with `KDN_TABLE=write`.

@@ -115,3 +115,28 @@ fn a_new_driver_passes(language: &str, tools: &[&str], build: &str) {
 fn a_new_driver_in_python_passes() {
     a_new_driver_passes("python", &["python3"], "");
 }
+
+#[test]
+fn a_new_driver_in_typescript_passes() {
+    a_new_driver_passes("typescript", &["node"], "ln -s driver.cjs kdn-runtime-mine");
+}
+
+#[test]
+fn a_new_driver_in_go_passes() {
+    a_new_driver_passes("go", &["go"], "GOCACHE=$HOME/go go build -o kdn-runtime-mine .");
+}
+
+#[test]
+fn a_new_driver_in_sh_passes() {
+    a_new_driver_passes("sh", &["jq"], "");
+}
+
+#[test]
+fn a_new_driver_in_rust_passes() {
+    let protocol = concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol");
+    let build = format!(
+        "cargo build --quiet --config 'patch.crates-io.kdn-protocol.path=\"{protocol}\"' \
+         && ln -s target/debug/kdn-runtime-mine ."
+    );
+    a_new_driver_passes("rust", &["cargo"], &build);
+}

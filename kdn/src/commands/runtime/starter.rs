@@ -56,6 +56,7 @@ pub(super) fn of(language: Language) -> Starter {
                 ("README.md", text!("go/README.md"), false),
                 ("go.mod", text!("go/go.mod"), false),
                 ("main.go", text!("go/main.go"), false),
+                ("wire.go", text!("go/wire.go"), false),
             ],
             build: Some("go build -o kdn-runtime-starter ."),
             driver: PLACEHOLDER,
@@ -101,6 +102,7 @@ impl Starter {
 
 fn named(text: &str, kind: &str) -> String {
     text.replace(PLACEHOLDER, &format!("kdn-runtime-{kind}"))
+        .replace("--runtime starter", &format!("--runtime {kind}"))
 }
 
 /// A word for a POSIX shell.
