@@ -167,7 +167,11 @@ fn each_defect_fails_its_checks_and_no_others() {
     let work = || {
         while let Some(case) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Case { driver, defect, due, .. } = case;
-            let failing = run(case, links.path());
+            let mut failing = run(case, links.path());
+            if !writing && !failing.keys().eq(due.iter()) {
+                // Once more: where all goes on at once, a deadline may pass for want of a processor.
+                failing = run(case, links.path());
+            }
             let ids: BTreeSet<String> = failing.keys().cloned().collect();
             if ids != **due {
                 let mut text = format!("{driver} {defect}:");
@@ -180,7 +184,9 @@ fn each_defect_fails_its_checks_and_no_others() {
         }
     };
     thread::scope(|scope| {
-        (0..thread::available_parallelism().map_or(2, Into::into)).for_each(|_| drop(scope.spawn(work)));
+        // Most of the time goes by in waiting for what does not come.
+        let workers = 3 * thread::available_parallelism().map_or(2, usize::from);
+        (0..workers).for_each(|_| drop(scope.spawn(work)));
     });
     if writing {
         let mut matrix = expected.clone();
