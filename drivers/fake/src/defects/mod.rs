@@ -31,6 +31,7 @@ mod json;
 mod lifecycle;
 mod lines;
 mod orders;
+mod params;
 mod robustness;
 mod security;
 mod shim;
@@ -70,6 +71,7 @@ const fn defect(name: &'static str, breaks: &'static str, set_up: fn(&mut Hooks)
 fn all() -> impl Iterator<Item = &'static Defect> {
     let tables = [
         framing::TABLE,
+        params::TABLE,
         core::TABLE,
         errors::TABLE,
         lifecycle::TABLE,
