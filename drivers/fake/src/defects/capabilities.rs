@@ -9,6 +9,7 @@ use super::{
     Defect, defect,
     hooks::{Flow, Hooks},
     json::{edit, entries, failure, forget, json, kind, list, retain, set, text},
+    stage::cut_loopback,
     wire::{Wire, put, shared},
     workspace::copied,
 };
@@ -113,14 +114,11 @@ pub(super) const TABLE: &[Defect] = &[
             }
         });
     }),
-    defect("denies-each-command-the-others", "CAP-10", |shim| {
-        shim.on_params("start", |params, wire| {
-            wire.remember(&format!("network-{}", text(params, "id")), &params["network"]);
-        });
-        shim.prefix(|params, wire| {
-            let network = wire.recall(&format!("network-{}", text(params, "id"))).unwrap_or_default();
-            let words: &[&str] = if network["mode"] == "deny" { &["/usr/bin/unshare", "-rn"] } else { &[] };
-            words.iter().map(|word| (*word).to_owned()).collect()
+    defect("denies-loopback", "CAP-10", |shim| {
+        shim.on_result("start", |instance, request, _| {
+            if request.params["network"]["mode"] == "deny" {
+                cut_loopback(text(&instance["info"], "pid"));
+            }
         });
     }),
     // Ports.
