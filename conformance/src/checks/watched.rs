@@ -1,6 +1,7 @@
 //! What no driver may ever send: each message of every check is looked at, and counts here.
 
 use std::{
+    cell::Cell,
     net::{Ipv4Addr, TcpListener},
     time::Duration,
 };
@@ -144,12 +145,17 @@ fn trouble(cx: &Cx) -> Result<(), Stop> {
     driver.shutdown()
 }
 
-/// Instances whose files are damaged.
+/// An instance whose files are damaged, until one is found out.
 fn damage(cx: &Cx) -> Result<(), Stop> {
+    let is_found = Cell::new(false);
     damaged(cx, |cx, id, _| {
+        if is_found.get() {
+            return Ok(());
+        }
         let mut driver = cx.open()?;
         let _ = driver.call("list", &json!({}))?;
-        let _ = driver.call("info", &of(id))?;
+        let info = driver.call("info", &of(id))?;
+        is_found.set(info.is_ok_and(|info| info["state"] == "error" || info["state"] == "unknown"));
         driver.shutdown()
     })
 }
