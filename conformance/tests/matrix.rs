@@ -203,60 +203,12 @@ fn each_defect_fails_its_checks_and_no_others() {
     );
 }
 
-/// Checks that no line of `matrix.txt` makes fail yet: a defect is still to be found or written.
-const UNPROVEN: &[&str] = &[
-    "core/torn-last-line",
-    "core/initialize-params",
-    "core/list-params",
-    "core/any-host-version",
-    "core/gate-ports",
-    "core/gate-features",
-    "core/gate-secrets",
-    "core/gate-secret-environment",
-    "core/whole-lines",
-    "core/result-schema",
-    "core/unavailable-hint",
-    "lifecycle/mount-host",
-    "lifecycle/mount-target",
-    "lifecycle/feature-folder",
-    "lifecycle/port-range",
-    "lifecycle/limit-range",
-    "lifecycle/failed-create-mended",
-    "lifecycle/create-freed-name",
-    "lifecycle/install-environment",
-    "lifecycle/file-through-link",
-    "lifecycle/file-through-mounted-link",
-    "lifecycle/state-reason",
-    "steps/long-change",
-    "steps/says-why",
-    "cancellation/serves-others",
-    "cancellation/only-the-one",
-    "cancellation/end-of-stdin-start",
-    "robustness/stop-and-start",
-    "robustness/list-while-changing",
-    "robustness/new-process-each-time",
-    "robustness/stdin-ends-in-remove",
-    "robustness/foreign-environment",
-    "security/odd-sources",
-    "security/odd-text-in-errors",
-    "status/only-looks",
-    "dashboard/params",
-    "network-policy/loopback",
-    "network-policy/forwarded",
-    "network-policy/allowed-hosts",
-    "ports/free-when-stopped",
-    "limits/cpus",
-    "secret-environment/missing-value",
-    "runtime-secrets/value",
-    "bind-mounts/untouched",
-];
-
 #[test]
 fn each_check_has_a_defect() {
     let matrix = read();
     let failing: BTreeSet<&str> = matrix.values().flatten().map(String::as_str).collect();
     let without: Vec<_> = checks().map(|check| check.id).filter(|id| !failing.contains(id)).collect();
-    assert_eq!(without, UNPROVEN, "checks that nothing makes fail");
+    assert!(without.is_empty(), "nothing makes these checks fail: {without:?}");
 }
 
 #[test]
@@ -264,4 +216,14 @@ fn each_defect_makes_a_check_fail() {
     let idle: Vec<_> =
         read().into_iter().filter(|((_, defect), failing)| defect != "none" && failing.is_empty()).collect();
     assert!(idle.is_empty(), "these defects make nothing fail: {idle:?}");
+}
+
+#[test]
+fn each_defect_has_a_line() {
+    let matrix = read();
+    let listed: BTreeSet<&str> = matrix.keys().map(|(_, defect)| defect.as_str()).collect();
+    let sentences = sentences();
+    let known: BTreeSet<&str> = sentences.keys().map(String::as_str).collect();
+    let difference: Vec<_> = known.symmetric_difference(&listed).collect();
+    assert!(difference.is_empty(), "these are either no defects, or have no line: {difference:?}");
 }

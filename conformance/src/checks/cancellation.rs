@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::instances::{of_workspace, wait_for_step};
+use super::instances::{of_workspace, processes, wait_for_step};
 use crate::{
     check::{Check, Need},
     client::{Driver, Reply},
     cx::{Cx, id_of, of, start},
+    processes as machine,
     stop::{Stop, ensure, fail},
 };
 
@@ -155,9 +156,13 @@ fn cancel_at(driver: &mut Driver, method: &str, params: &Value, nth: usize) -> R
 fn nothing_left(cx: &Cx, driver: &mut Driver, workspace: &Value) -> Result<(), Stop> {
     let left = of_workspace(driver, workspace)?;
     ensure!(left.is_empty(), "create answered cancelled, and list has {left:?}");
+    no_file_left(cx, workspace, "create answered cancelled")
+}
+
+fn no_file_left(cx: &Cx, workspace: &Value, when: &str) -> Result<(), Stop> {
     let id = workspace["workspaceId"].as_str().unwrap_or_default();
     let files = super::files::that_contain(&cx.storage(), id);
-    ensure!(files.is_empty(), "create answered cancelled, and left {files:?} with the workspace id");
+    ensure!(files.is_empty(), "{when}, and left {files:?} with the workspace id");
     Ok(())
 }
 
@@ -226,6 +231,8 @@ fn start_rolled_back(cx: &mut Cx) -> Result<(), Stop> {
         if reply.is_ok() {
             driver.ok("stop", &json!({"id": id, "graceSeconds": 0}))?;
         }
+        let left = machine::wait(Duration::from_secs(2), || processes(cx));
+        ensure!(left.is_empty(), "a start was cancelled in step {nth} or stopped, and left {left:?}");
     }
     driver.ok("start", &start(&id)).map(drop)
 }
@@ -386,6 +393,9 @@ fn end_in_create(cx: &mut Cx, nth: usize) -> Result<(Vec<Value>, bool), Stop> {
             instance["state"] == "stopped",
             "the end of stdin in step {nth} of create left {instance}, neither whole nor gone"
         );
+    }
+    if left.is_empty() {
+        no_file_left(cx, &workspace, &format!("stdin ended in step {nth} of create"))?;
     }
     Ok((left, is_there))
 }
