@@ -158,8 +158,6 @@ pub(super) const TABLE: &[Defect] = &[
             {
                 shorten(&mut frame);
                 wire.send(&frame);
-                wire.end();
-                wire.status = Some(1);
                 return Flow::Drop;
             }
             Flow::Pass
