@@ -142,7 +142,6 @@ fn run(case: &Case<'_>, links: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-#[ignore = "takes minutes: `just matrix`"]
 fn each_defect_fails_its_checks_and_no_others() {
     let expected = read();
     let writing = env::var("KDN_MATRIX").is_ok_and(|value| value == "write");
