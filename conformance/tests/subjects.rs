@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -71,7 +71,11 @@ fn is_there(tool: &str) -> bool {
 /// How many checks of each profile ran.
 type Ran = BTreeMap<Profile, usize>;
 
+/// One driver after the other: some checks hold a driver to a second or two, which it needs a processor for.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn run(name: &str) -> Option<Ran> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     let driver = driver(name, folder.path())?;
     let fixture = match name {
