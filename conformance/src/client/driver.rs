@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// The longest that a driver may take to exit, by the protocol.
 pub(crate) const EXIT: Duration = Duration::from_secs(5);
 
+/// How long the end of stdout may take to arrive once the driver has exited.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How much of stdout is kept as it came, in bytes.
 const HEARD: usize = 1024 * 1024;
 
@@ -399,6 +401,8 @@ impl Driver {
         self.close_stdin();
         let status = self.exit(EXIT)?;
         ensure!(status.success(), "the driver exited with {status} after shutdown{}", self.last_words());
+        // What it wrote last is looked at too. A child that holds stdout open is the matter of another check.
+        let _ = self.drain(LAST_WORDS);
         Ok(())
     }
 
