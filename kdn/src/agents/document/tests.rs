@@ -1,5 +1,6 @@
 //! What is true of every format.
 
+use insta::assert_snapshot;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 
@@ -30,6 +31,63 @@ fn what_is_set_is_there() {
         assert_eq!(file.get(&["a", "x", "y"]), None);
         assert_eq!(file.set(&["a", "h", "i"], json!(1)), Err("\"a.h\" is not an object".to_owned()));
     }
+}
+
+/// Only the lines of what is set are new.
+#[test]
+fn comments_and_layout_stay() {
+    let changed = |format, text: &str| {
+        let mut file = document(format, text);
+        file.set(&["a"], json!("new")).unwrap();
+        file.set(&["c", "e"], json!(2)).unwrap();
+        file.set(&["f"], json!(true)).unwrap();
+        file.text()
+    };
+    let yaml = "# first\n\na:   old # why\n# of b\nb: [ 1,2 ]\n\n# of c\nc:\n  d: 0x1F # gone\n\n# last\n";
+    assert_snapshot!(changed(Format::Yaml, yaml), @r"
+    # first
+
+    a: new # why
+    # of b
+    b: [ 1,2 ]
+
+    # of c
+    c:
+      d: 31
+      e: 2
+
+    # last
+    f: true
+    ");
+    let toml =
+        "# first\na =   \"old\" # why\n\n# of b\nb = [ 1,2 ]\n\n[c] # of c\nd = 0x1F # kept\n\n# last\n";
+    assert_snapshot!(changed(Format::Toml, toml), @r#"
+    # first
+    a =   "new" # why
+
+    # of b
+    b = [ 1,2 ]
+    f = true
+
+    [c] # of c
+    d = 0x1F # kept
+    e = 2
+
+    # last
+    "#);
+    let json = "{ // first\n    \"a\":   'old', // why\n\n    b: [ 1,2 ], /* of b */\n    \"c\": {\"d\": 0x1F}, // last\n}\n";
+    assert_snapshot!(changed(Format::Json5, json), @r#"
+    { // first
+        "a":   "new", // why
+
+        b: [ 1,2 ], /* of b */
+        "c": {
+            "d": 0x1F,
+            "e": 2
+        }, // last
+        "f": true,
+    }
+    "#);
 }
 
 #[test]

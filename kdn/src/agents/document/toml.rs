@@ -35,7 +35,17 @@ impl Document for Toml {
             let inner = table.get_mut(step).and_then(Item::as_table_like_mut);
             table = inner.ok_or_else(|| no_map(&path[..=i]))?;
         }
-        table.insert(key, item(value));
+        let mut new = item(value);
+        match table.get_mut(key) {
+            // What is said beside the old value stays.
+            Some(old) => {
+                if let (Some(old), Some(new)) = (old.as_value(), new.as_value_mut()) {
+                    *new.decor_mut() = old.decor().clone();
+                }
+                *old = new;
+            }
+            None => drop(table.insert(key, new)),
+        }
         Ok(())
     }
 

@@ -58,47 +58,55 @@ fn load(text: &str) -> Result<Mapping<'_>, Problem> {
 fn insert(map: &mut Mapping<'_>, path: &[&str], depth: usize, value: Value) -> Result<(), Problem> {
     let key = string(path[depth]);
     if depth + 1 == path.len() {
-        // The place of an entry that is there stays.
-        match map.get_mut(&key) {
-            Some(old) => *old = input(value),
-            None => drop(map.insert(key, input(value))),
-        }
+        put(map, key, input(value));
         return Ok(());
     }
-    let inner = map.entry(key).or_insert_with(|| Node::Mapping(Mapping::new()));
-    if inner.is_null() {
-        *inner = Node::Mapping(Mapping::new());
+    // Not by way of an entry, which would move it to the end.
+    if map.get(&key).is_none_or(Node::is_null) {
+        put(map, key.clone(), Node::Mapping(Mapping::new()));
     }
-    let inner = inner.as_mapping_mut().ok_or_else(|| no_map(&path[..=depth]))?;
+    let inner = map.get_mut(&key).and_then(Node::as_mapping_mut).ok_or_else(|| no_map(&path[..=depth]))?;
     insert(inner, path, depth + 1, value)
+}
+
+/// Replaces a value in its place, or adds it at the end.
+fn put<'a>(map: &mut Mapping<'a>, key: Node<'a>, value: Node<'a>) {
+    match map.get_mut(&key) {
+        Some(old) => *old = value,
+        None => drop(map.insert(key, value)),
+    }
 }
 
 /// Puts the lines of an entry in place of those that it had, or at the end. `None`: the file is not made of lines.
 fn splice(text: &str, key: &str, entry: &str) -> Option<String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let documents = MarkedYaml::load_from_str(text).ok()?;
-    let keys: Vec<(usize, bool)> = match documents.first().and_then(|top| top.data.as_mapping()) {
-        None => Vec::new(),
-        Some(map) => {
-            let places = map.keys().map(|name| (name.span.start.line() - 1, name.data.as_str() == Some(key)));
-            places.collect()
-        }
-    };
-    let found = keys.iter().position(|(_, is_it)| *is_it);
-    let (from, to) = match found {
-        Some(i) => (keys[i].0, keys.get(i + 1).map_or(lines.len(), |(line, _)| *line)),
-        None => (lines.len(), lines.len()),
-    };
+    let map = documents.first().and_then(|top| top.data.as_mapping());
+    let entries: Vec<_> = map.into_iter().flatten().collect();
+    let starts: Vec<usize> = entries.iter().map(|(key, _)| key.span.start.line() - 1).collect();
+    let found = entries.iter().position(|(name, _)| name.data.as_str() == Some(key));
+    let end = lines.len();
+    let (from, to) = found.map_or((end, end), |i| (starts[i], starts.get(i + 1).copied().unwrap_or(end)));
     let own = lines.get(from..to)?;
     // What is said above the next entry belongs to it.
     let is_between = |line: &&&str| line.trim().is_empty() || line.starts_with(['#', '-', '.']);
-    let between = own.iter().rev().take_while(is_between).count();
+    let to = to - own.iter().rev().take_while(is_between).count();
     let mut new = lines[..from].concat();
     if !new.is_empty() && !new.ends_with('\n') {
         new.push('\n');
     }
-    new.push_str(entry);
-    new.push_str(&lines[to - between..].concat());
+    new.push_str(entry.trim_end());
+    // What is said beside a short value stays beside it.
+    if let (Some(i), [line]) = (found, lines.get(from..to)?)
+        && entry.lines().count() == 1
+    {
+        let beside: String = line.chars().skip(entries[i].1.span.end.col()).collect();
+        if beside.trim_start().starts_with('#') {
+            new.push_str(beside.trim_end());
+        }
+    }
+    new.push('\n');
+    new.push_str(&lines[to..].concat());
     Some(new)
 }
 

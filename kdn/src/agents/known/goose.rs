@@ -36,6 +36,7 @@ fn model(home: &mut Home, model: &Model<'_>) -> Result<(), Error> {
             config.set(&["active_provider"], provider)?;
             config.set(&["providers", provider, "enabled"], true)?;
             config.set(&["providers", provider, "model"], model.name)?;
+            config.set_default(&["providers", provider, "configured"], true)?;
         }
         match model.url {
             Some(url) => config.set(&["OPENAI_BASE_URL"], url),

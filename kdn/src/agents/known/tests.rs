@@ -695,7 +695,8 @@ fn the_users_settings_stay() {
       "model": "qwen3"
     }
     --- .codex/config.toml
-    model = "qwen3"
+    # mine
+    model = "qwen3" # why
     model_provider = "ollama-custom"
 
     [tui]
@@ -713,14 +714,12 @@ fn the_users_settings_stay() {
     args = []
     command = "npx"
     --- .config/goose/config.yaml
-    GOOSE_MODEL: qwen3
+    # mine
+    GOOSE_MODEL: qwen3 # why
     GOOSE_TELEMETRY_ENABLED: true
     active_provider: ollama
-    GOOSE_PROVIDER: ollama
-    providers:
-      ollama:
-        enabled: true
-        model: qwen3
+
+    # more
     extensions:
       developer:
         enabled: true
@@ -732,6 +731,12 @@ fn the_users_settings_stay() {
         name: c
         timeout: 300
         type: stdio
+    GOOSE_PROVIDER: ollama
+    providers:
+      ollama:
+        enabled: true
+        model: qwen3
+        configured: true
     --- .openclaw/openclaw.json
     {
       // mine
