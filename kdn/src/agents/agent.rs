@@ -15,7 +15,7 @@ pub struct Agent {
     pub name: &'static str,
     /// What starts it inside a workspace.
     pub command: &'static [&'static str],
-    /// Lines for `/bin/sh -c` that install it for one user.
+    /// Lines for `/bin/sh -c` that install it for one user. What is fetched is run only when all of it came.
     pub install: &'static [&'static str],
     /// The folder of its home in which it looks for skills. `None`: it knows no skills.
     pub skills: Option<&'static str>,

@@ -85,7 +85,8 @@ impl Request {
         };
         let expanded = expand::expand(&self.config, &places)?;
         let mut agent = Agent::new(&self.agent, agents::command(&self.agent));
-        if let Some(known) = agents::find(&self.agent) {
+        // Where nothing is isolated, the agents are those of the user, who has them or has them not.
+        if let Some(known) = agents::find(&self.agent).filter(|_| manifest.isolated) {
             agent.install = known.install.iter().map(|&line| line.to_owned()).collect();
         }
         let mut workspace = Workspace::new(id::generate()?, &self.name, &self.sources, agent);

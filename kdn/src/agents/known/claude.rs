@@ -11,7 +11,7 @@ use crate::config::file::Mcp;
 const STATE: &str = ".claude.json";
 
 pub(super) const AGENT: Agent = Agent {
-    install: &["curl -fsSL https://claude.ai/install.sh | bash"],
+    install: &["script=$(curl -fsSL https://claude.ai/install.sh) && printf '%s\\n' \"$script\" | bash"],
     skills: Some(".claude/skills"),
     onboard: Some(onboard),
     model: Some(model),

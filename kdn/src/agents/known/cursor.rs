@@ -7,7 +7,7 @@ use crate::agents::{Agent, Error, Inside, Model, document::Format::Json, home::H
 use crate::config::file::Mcp;
 
 pub(super) const AGENT: Agent = Agent {
-    install: &["curl -fsSL https://cursor.com/install | bash"],
+    install: &["script=$(curl -fsSL https://cursor.com/install) && printf '%s\\n' \"$script\" | bash"],
     skills: Some(".cursor/skills"),
     onboard: Some(onboard),
     model: Some(model),

@@ -13,7 +13,7 @@ const TIMEOUT: u64 = 300;
 
 pub(super) const AGENT: Agent = Agent {
     install: &[
-        "curl -fsSL https://github.com/block/goose/releases/download/stable/download_cli.sh | CONFIGURE=false bash",
+        "script=$(curl -fsSL https://github.com/block/goose/releases/download/stable/download_cli.sh) && printf '%s\\n' \"$script\" | CONFIGURE=false bash",
     ],
     skills: Some(".agents/skills"),
     onboard: Some(onboard),

@@ -20,7 +20,7 @@ exec openclaw";
 
 pub(super) const AGENT: Agent = Agent {
     install: &[
-        "curl -fsSL https://openclaw.ai/install-cli.sh | bash",
+        "script=$(curl -fsSL https://openclaw.ai/install-cli.sh) && printf '%s\\n' \"$script\" | bash",
         "mkdir -p ~/.local/bin && ln -sf ~/.openclaw/bin/openclaw ~/.local/bin/openclaw",
     ],
     skills: Some(".openclaw/skills"),

@@ -21,7 +21,7 @@ const CUSTOM: &str = "custom";
 
 pub(super) const AGENT: Agent = Agent {
     install: &[
-        "curl -fsSL https://opencode.ai/install | bash",
+        "script=$(curl -fsSL https://opencode.ai/install) && printf '%s\\n' \"$script\" | bash",
         "mkdir -p ~/.local/bin && ln -sf ~/.opencode/bin/opencode ~/.local/bin/opencode",
     ],
     skills: Some(".opencode/skills"),
