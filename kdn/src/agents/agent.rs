@@ -24,12 +24,16 @@ pub struct Agent {
     /// Variables that it should have, unless the user sets them.
     pub environment: &'static [(&'static str, &'static str)],
     /// Answers its first questions, so that it begins to work at once.
-    pub onboard: Option<fn(&mut Home, &Inside<'_>) -> Result<(), Error>>,
+    pub onboard: Option<Onboard>,
     /// Chooses its model. `None`: it has none.
-    pub model: Option<fn(&mut Home, &Model<'_>) -> Result<(), Error>>,
+    pub model: Option<SetModel>,
     /// Gives it MCP servers. `None`: it can't have any.
-    pub mcp: Option<fn(&mut Home, &Mcp) -> Result<(), Error>>,
+    pub mcp: Option<SetMcp>,
 }
+
+type Onboard = fn(&mut Home, &Inside<'_>) -> Result<(), Error>;
+type SetModel = fn(&mut Home, &Model<'_>) -> Result<(), Error>;
+type SetMcp = fn(&mut Home, &Mcp) -> Result<(), Error>;
 
 impl Agent {
     /// One that needs nothing but to be started.

@@ -1,4 +1,4 @@
-//! OpenClaw.
+//! The agent `OpenClaw`.
 
 use serde_json::json;
 

@@ -16,7 +16,7 @@ const CONFIG: &str = ".config/opencode/opencode.json";
 const NATIVE: &[&str] = &["anthropic", "mistral", "google"];
 const VERTEX: &str = "google-vertex-anthropic";
 const OPENAI: &str = "openai";
-/// What speaks as OpenAI does, and is another.
+/// Who speaks as the provider above does, and is another.
 const CUSTOM: &str = "custom";
 
 pub(super) const AGENT: Agent = Agent {

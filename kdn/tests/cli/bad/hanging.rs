@@ -198,7 +198,7 @@ fn a_request_that_is_too_large_is_not_sent() {
     let value = "x".repeat(17 * 1024 * 1024);
     let config = serde_json::json!({"environment": [{"name": "LARGE", "value": value}]});
     fs::write(folder.join("workspace.json"), config.to_string()).unwrap();
-    let run = env.run(&INIT);
+    let run = env.run(&["init", "-r", "bad", "-a", "shell"]);
     assert_nothing_made(&env, &run);
     assert_snapshot!(run, @r#"
     exit code 1
