@@ -203,7 +203,7 @@ fn a_request_that_is_too_large_is_not_sent() {
     assert_snapshot!(run, @r#"
     exit code 1
     --- stderr
-    Error: failed to create runtime instance: the request create to runtime driver "bad" is 17826434 bytes, more than a frame of 16777216
+    Error: failed to create runtime instance: the request create to runtime driver "bad" is 17826524 bytes, more than a frame of 16777216
     Make the configuration of the workspace smaller
     "#);
 }
