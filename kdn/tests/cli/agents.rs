@@ -158,3 +158,16 @@ fn what_an_agent_does_not_get_is_said() {
     Error: failed to read agent settings: invalid agent name: "../claude"
     "#);
 }
+
+#[test]
+fn a_model_of_this_machine_that_is_out_of_reach() {
+    let env = Env::new().with_bad("good");
+    let model = "local::m::http://localhost:8080/v1";
+    assert_snapshot!(env.run(&["init", "-r", "bad", "-a", "claude", "-m", model]), @r#"
+    exit code 0
+    --- stdout
+    [ID]
+    --- stderr
+    Warning: runtime "bad" names no address of this machine, so http://localhost:8080/v1 may not be reached
+    "#);
+}

@@ -25,7 +25,7 @@ pub(super) const AGENT: Agent = Agent {
     ],
     skills: Some(".openclaw/skills"),
     ports: &[18789],
-    environment: &[("NODE_NO_WARNINGS", "1"), ("OPENCLAW_PROXY_ACTIVE", "1")],
+    environment: &[("NODE_NO_WARNINGS", "1")],
     onboard: Some(onboard),
     model: Some(model),
     mcp: Some(mcp),
