@@ -92,9 +92,14 @@ fn comments_and_layout_stay() {
 
 #[test]
 fn yaml_that_has_no_lines_of_its_own() {
-    for text in
-        ["{a: 1, b: {c: 2}}", "a: &x {c: 2}\nb: *x\n", "? a\n: 1\n", "---\na: 1\n...\n", "\n# nothing\n"]
-    {
+    for text in [
+        "{a: 1, b: {c: 2}}",
+        "a: &x {c: 2}\nb: *x\n",
+        "? a\n: 1\n",
+        "a:\n- 1\n- 2\nb: x\n",
+        "---\na: 1\n...\n",
+        "\n# nothing\n",
+    ] {
         let mut file = document(Format::Yaml, text);
         let Value::Object(mut map) = file.get(&[]).unwrap() else { panic!("{text}") };
         for (key, value) in [("a", json!({"n": [{"m": "x"}]})), ("new", json!("y"))] {

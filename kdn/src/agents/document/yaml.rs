@@ -89,7 +89,7 @@ fn splice(text: &str, key: &str, entry: &str) -> Option<String> {
     let (from, to) = found.map_or((end, end), |i| (starts[i], starts.get(i + 1).copied().unwrap_or(end)));
     let own = lines.get(from..to)?;
     // What is said above the next entry belongs to it.
-    let is_between = |line: &&&str| line.trim().is_empty() || line.starts_with(['#', '-', '.']);
+    let is_between = |line: &&&str| line.starts_with('#') || matches!(line.trim(), "" | "---" | "...");
     let to = to - own.iter().rev().take_while(is_between).count();
     let mut new = lines[..from].concat();
     if !new.is_empty() && !new.ends_with('\n') {
