@@ -51,6 +51,8 @@ impl Driver for SandboxDriver {
         manifest.description = "a sandbox of Linux namespaces that needs nothing installed".into();
         manifest.workspace_sources_path = Some(crate::plan::SOURCES.into());
         manifest.workspace_home = Some(crate::plan::HOME.into());
+        // Of use with the network allowed, which is the host's own.
+        manifest.host_address = Some("localhost".into());
         manifest.capabilities = capabilities(true);
         manifest
     }

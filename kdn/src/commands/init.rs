@@ -176,12 +176,16 @@ async fn check_options(session: &Session, new: New) -> Result<New, CommandError>
     })
 }
 
+/// The agents that the driver lists; those that kdn knows when it lists none.
 async fn known_agents(session: &Session) -> Vec<String> {
     let mut names = vec![agents::SHELL.to_owned()];
-    if session.manifest().capabilities.agents.is_some()
-        && let Ok(listed) = session.call::<ListAgents>(&Empty {}, &mut ignore_events).await
-    {
-        names.extend(listed.agents.into_iter().map(|agent| agent.name));
+    let listed = match session.manifest().capabilities.agents {
+        Some(_) => session.call::<ListAgents>(&Empty {}, &mut ignore_events).await.ok(),
+        None => None,
+    };
+    match listed {
+        Some(listed) => names.extend(listed.agents.into_iter().map(|agent| agent.name)),
+        None => names.extend(agents::names().map(str::to_owned)),
     }
     names.sort_unstable();
     names.dedup();

@@ -6,6 +6,7 @@ mod change;
 mod context;
 mod report;
 mod request;
+mod settings;
 mod show;
 
 pub(crate) mod args;

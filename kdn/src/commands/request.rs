@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kdn_protocol::{Agent, Manifest, Workspace};
 
-use super::{Context, args::DriverOptions, init::Args};
+use super::{Context, args::DriverOptions, init::Args, settings};
 use crate::{
     agents,
     config::{self, Places, WorkspaceConfig, expand},
@@ -59,7 +59,7 @@ impl Request {
         manifest: &Manifest,
         notes: &Notes,
     ) -> Result<New, CommandError> {
-        let WorkspaceConfig { features, mcp, secrets, skills, .. } = &self.config;
+        let WorkspaceConfig { features, secrets, .. } = &self.config;
         for (field, is_set) in [("features", !features.is_empty()), ("secrets", !secrets.is_empty())] {
             if is_set {
                 let error = CommandError::new(format!(
@@ -70,12 +70,6 @@ impl Request {
                 );
             }
         }
-        for (field, is_set) in [("mcp", *mcp != config::file::Mcp::default()), ("skills", !skills.is_empty())]
-        {
-            if is_set {
-                notes.say(&format!("Warning: {field:?} of the configuration is not passed on to the agent"));
-            }
-        }
         if !manifest.isolated {
             notes.say(&format!(
                 "Warning: runtime {:?} does not isolate: the agent runs as you, with all your files in reach",
@@ -83,25 +77,28 @@ impl Request {
             ));
         }
         let sources = self.sources.to_str().unwrap_or_default();
-        let expanded = expand::expand(
-            &self.config,
-            &Places {
-                host_sources: &self.sources,
-                host_home: context.env.home.as_deref(),
-                inside_sources: manifest.workspace_sources_path.as_deref().unwrap_or(sources),
-                inside_home: manifest.workspace_home.as_deref(),
-            },
-        )?;
-        let agent = Agent::new(&self.agent, agents::command(&self.agent));
-        let mut workspace = Workspace::new(id::generate()?, self.name, self.sources, agent);
-        workspace.project_id = self.project;
-        workspace.model = self.model;
+        let places = Places {
+            host_sources: &self.sources,
+            host_home: context.env.home.as_deref(),
+            inside_sources: manifest.workspace_sources_path.as_deref().unwrap_or(sources),
+            inside_home: manifest.workspace_home.as_deref(),
+        };
+        let expanded = expand::expand(&self.config, &places)?;
+        let mut agent = Agent::new(&self.agent, agents::command(&self.agent));
+        // Where nothing is isolated, the agents are those of the user, who has them or has them not.
+        if let Some(known) = agents::find(&self.agent).filter(|_| manifest.isolated) {
+            agent.install = known.install.iter().map(|&line| line.to_owned()).collect();
+        }
+        let mut workspace = Workspace::new(id::generate()?, &self.name, &self.sources, agent);
+        workspace.project_id.clone_from(&self.project);
+        workspace.model.clone_from(&self.model);
         workspace.environment = expanded.environment;
         workspace.mounts = expanded.mounts;
         workspace.ports = expanded.ports;
         workspace.network = expanded.network;
         workspace.limits = expanded.limits;
         workspace.options = options;
+        settings::add(&mut workspace, &self.config, &places, manifest, context, notes)?;
         Ok(New { workspace, configuration: self.configuration, start: false })
     }
 }

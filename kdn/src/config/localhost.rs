@@ -10,21 +10,45 @@ pub fn rewrite(url: &str, address: &str) -> String {
 }
 
 fn try_rewrite(url: &str, address: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let host_start = authority.rfind('@').map_or(0, |at| at + 1);
-    let (login, place) = authority.split_at(host_start);
-    let host_end = match place.find(']') {
-        Some(bracket) => bracket + 1,
-        None => place.find(':').unwrap_or(place.len()),
-    };
-    let (host, port) = place.split_at(host_end);
+    let Url { before, host, port, after } = Url::split(url)?;
     let names = ["localhost", "127.0.0.1", "0.0.0.0", "[::1]"];
     let is_here = names.iter().any(|name| name.eq_ignore_ascii_case(host));
     let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-    (is_scheme && is_here).then(|| format!("{scheme}://{login}{address}{port}{path}"))
+    is_here.then(|| format!("{before}{address}{port}{after}"))
+}
+
+/// Whether a text is a URL of this machine.
+pub fn is_local(url: &str) -> bool {
+    try_rewrite(url, "").is_some()
+}
+
+/// A URL, in parts that make it up again.
+#[derive(Debug, Clone, Copy)]
+pub struct Url<'a> {
+    before: &'a str,
+    /// The name or address in it; an IPv6 address within brackets.
+    pub host: &'a str,
+    /// The port with a `:` before it, or nothing.
+    pub port: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Url<'a> {
+    /// Takes a URL apart. `None`: it is none.
+    pub fn split(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let place = &authority[authority.rfind('@').map_or(0, |at| at + 1)..];
+        let host_end = match place.find(']') {
+            Some(bracket) => bracket + 1,
+            None => place.find(':').unwrap_or(place.len()),
+        };
+        let (host, port) = place.split_at(host_end);
+        let before = &url[..url.len() - after.len() - place.len()];
+        is_scheme.then_some(Self { before, host, port, after })
+    }
 }
 
 impl Mcp {

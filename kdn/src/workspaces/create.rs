@@ -13,7 +13,7 @@ use serde_json::Map;
 use super::{
     Manager, Paths, Pending, Record, Runtime,
     manager::{checked, failed, unfit},
-    name,
+    name, reach,
     recover::remove_instances,
 };
 use crate::{output::CommandError, runtimes::at_fault};
@@ -78,6 +78,8 @@ impl Manager {
         let driver = session.manifest().r#type.clone();
         let New { mut workspace, configuration, start } = new;
         workspace.name = name::clean(&workspace.name);
+        let capabilities = &session.manifest().capabilities;
+        workspace.network = reach::with_model(workspace.network, workspace.model.as_deref(), capabilities);
         check(&workspace, session)?;
 
         let pending = self.store.reserve(&workspace.name, &workspace.workspace_id, &driver);

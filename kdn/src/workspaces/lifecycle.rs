@@ -12,6 +12,7 @@ use kdn_protocol::{
 use super::{
     Manager, Record, WorkspaceLock,
     manager::{Owned, belongs, changed, checked, failed, unfit},
+    reach,
 };
 use crate::{
     config::{expand, levels},
@@ -57,7 +58,9 @@ impl Manager {
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
         let doing = "failed to start runtime instance";
-        let fits = network.check_needs(&session.manifest().capabilities);
+        let capabilities = &session.manifest().capabilities;
+        let network = reach::with_model(network, record.model.as_deref(), capabilities);
+        let fits = network.check_needs(capabilities);
         fits.map_err(|error| unfit(doing, &record.runtime.kind, error))?;
         let params = StartParams::new(&record.runtime.instance_id, network);
         let answer = session.call::<Start>(&params, observer).await;

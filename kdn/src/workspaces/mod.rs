@@ -12,6 +12,7 @@ mod manager;
 pub mod name;
 mod pending;
 mod plan;
+mod reach;
 mod record;
 mod recover;
 mod store;

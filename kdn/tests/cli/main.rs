@@ -5,6 +5,7 @@
 
 mod support;
 
+mod agents;
 mod bad;
 mod commands;
 mod help;

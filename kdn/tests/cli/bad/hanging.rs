@@ -198,12 +198,12 @@ fn a_request_that_is_too_large_is_not_sent() {
     let value = "x".repeat(17 * 1024 * 1024);
     let config = serde_json::json!({"environment": [{"name": "LARGE", "value": value}]});
     fs::write(folder.join("workspace.json"), config.to_string()).unwrap();
-    let run = env.run(&INIT);
+    let run = env.run(&["init", "-r", "bad", "-a", "shell"]);
     assert_nothing_made(&env, &run);
     assert_snapshot!(run, @r#"
     exit code 1
     --- stderr
-    Error: failed to create runtime instance: the request create to runtime driver "bad" is 17826434 bytes, more than a frame of 16777216
+    Error: failed to create runtime instance: the request create to runtime driver "bad" is 17826524 bytes, more than a frame of 16777216
     Make the configuration of the workspace smaller
     "#);
 }
