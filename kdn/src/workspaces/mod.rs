@@ -14,6 +14,7 @@ mod pending;
 mod plan;
 mod record;
 mod recover;
+mod secrets;
 mod store;
 mod terminal;
 
