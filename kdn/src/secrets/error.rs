@@ -26,13 +26,8 @@ pub enum Error {
         name: String,
     },
     /// It is on the list, but its value is gone.
-    #[error("secret {name:?} has no value in {place}")]
-    NoValue {
-        /// The secret.
-        name: String,
-        /// Where values are.
-        place: String,
-    },
+    #[error("secret {0:?} has no value")]
+    NoValue(String),
     /// It can't be put into requests as it is defined.
     #[error("secret {name:?} can't be put into requests: {problem}")]
     Unusable {
@@ -171,18 +166,23 @@ const KEYCHAINS: &str = if cfg!(any(target_os = "linux", target_os = "freebsd"))
 } else {
     "Secrets are kept in the keychain of your login session"
 };
-const FILE: &str = "Where there is none, set KDN_SECRETS_FILE to a file of your own, which will hold the values unencrypted";
+const FILE: &str =
+    "Where there is none, set KDN_SECRETS_FILE to a file of your own, which will hold the values unencrypted";
 
 impl Advice for Error {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NotFound { what: "secret", name } => {
-                format!("Make it with 'kdn secret create {name} ...'; 'kdn secret list' shows those that are there")
+                format!(
+                    "'kdn secret create {name} ...' makes it; 'kdn secret list' shows those that are there"
+                )
             }
             Self::NotFound { what, .. } => format!("'kdn {what} list' shows those that are there"),
             Self::Exists { what, name } => format!("Remove it first: 'kdn {what} remove {name}'"),
-            Self::NoValue { name, .. } => {
-                format!("Remove it with 'kdn secret remove {name}', and make it anew with 'kdn secret create {name} ...'")
+            Self::NoValue(name) => {
+                format!(
+                    "Remove it with 'kdn secret remove {name}', and make it anew with 'kdn secret create {name} ...'"
+                )
             }
             Self::Unusable { name, .. } => {
                 format!("Remove it with 'kdn secret remove {name}', and make it anew, with other options")
@@ -207,8 +207,10 @@ impl Problem {
         let hints: &[&str] = match self {
             Self::NoKeychain(_) => &[KEYCHAINS, FILE],
             Self::NoAccess(_) | Self::NoAnswer(_) => &["Unlock the keychain, and try again", FILE],
-            Self::Unsafe(_) => &["KDN_SECRETS_FILE has to name a regular file of your own that only you can read and \
-                                  write (chmod 600), or none that exists"],
+            Self::Unsafe(_) => {
+                &["KDN_SECRETS_FILE has to name a regular file of your own that only you can read and \
+                                  write (chmod 600), or none that exists"]
+            }
             _ => &[],
         };
         hints.iter().map(|hint| (*hint).to_owned()).collect()

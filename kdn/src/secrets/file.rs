@@ -148,7 +148,8 @@ mod tests {
     fn what_others_can_reach_is_refused() {
         let (dir, file) = file();
         file.swap("a", value("1")).unwrap();
-        let refused = || [file.get(&[]).unwrap_err(), file.swap("a", None).unwrap_err()].map(|e| e.to_string());
+        let refused =
+            || [file.get(&[]).unwrap_err(), file.swap("a", None).unwrap_err()].map(|e| e.to_string());
         for mode in [0o644, 0o660, 0o400, 0o700, 0o4600] {
             fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
             let problem = format!("the file has the mode {mode:04o}, not 0600");

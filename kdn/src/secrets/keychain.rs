@@ -58,7 +58,10 @@ impl Keychain {
     }
 
     /// Has a thread of its own ask, as the keychain may ask the user first, or not answer at all.
-    async fn ask<T: Send + 'static>(&self, question: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (sender, mut answer) = oneshot::channel();
         let thread = std::thread::Builder::new().name("keychain".to_owned());
         thread.spawn(move || drop(sender.send(question())))?;
@@ -81,7 +84,9 @@ impl Keychain {
 }
 
 fn entry(keychain: &CredentialStore, name: &str) -> Result<Entry> {
-    keychain.build(SERVICE, name, Some(&system::modifiers(name).iter().map(|(k, v)| (*k, &**v)).collect())).map_err(problem)
+    keychain
+        .build(SERVICE, name, Some(&system::modifiers(name).iter().map(|(k, v)| (*k, &**v)).collect()))
+        .map_err(problem)
 }
 
 fn read(entry: &Entry) -> Result<Option<Value>> {
@@ -219,7 +224,7 @@ mod tests {
     fn a_keychain_that_hangs_is_waited_for_no_longer_than_that() {
         let (_hangs, end) = mpsc::channel::<()>();
         let (_sender, keychain) = keychain(Duration::from_millis(1));
-        let answer = run(keychain.ask(move || Ok(drop(end.recv()))));
+        let answer = run(keychain.ask(move || Ok(end.recv().is_ok())));
         assert!(matches!(answer, Err(Problem::NoAnswer(_))));
     }
 
@@ -229,7 +234,7 @@ mod tests {
         let (sender, keychain) = keychain(PATIENCE);
         let (asked, is_asked) = oneshot::channel();
         let answer = run(async {
-            let asking = keychain.ask(move || Ok(drop((asked.send(()), end.recv()))));
+            let asking = keychain.ask(move || Ok((asked.send(()), end.recv()).1.is_ok()));
             let interrupting = async {
                 is_asked.await.unwrap();
                 sender.interrupt();

@@ -48,7 +48,13 @@ impl Provider {
     pub const TYPES: [&str; 2] = ["anthropic", "vertexai"];
 
     fn new(name: &str, kind: &str) -> Self {
-        Self { name: name.to_owned(), r#type: kind.to_owned(), params: Vec::new(), new: Vec::new(), unknown: Map::new() }
+        Self {
+            name: name.to_owned(),
+            r#type: kind.to_owned(),
+            params: Vec::new(),
+            new: Vec::new(),
+            unknown: Map::new(),
+        }
     }
 
     fn param(&mut self, name: &str, value: String) {

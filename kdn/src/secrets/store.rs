@@ -58,7 +58,7 @@ impl Secrets {
         let values = self.values.get(names.to_vec()).await?;
         let named = names.iter().zip(values).map(|(name, value)| match value {
             Some(value) => Ok((name.clone(), value)),
-            None => Err(Error::NoValue { name: name.clone(), place: self.values.place() }),
+            None => Err(Error::NoValue(name.clone())),
         });
         named.collect()
     }
@@ -100,7 +100,13 @@ impl Secrets {
     }
 
     /// Writes the list; if that fails, the value becomes what it was.
-    async fn write(&self, held: &Held, list: &List<Definition>, name: &str, old: Option<Value>) -> Result<()> {
+    async fn write(
+        &self,
+        held: &Held,
+        list: &List<Definition>,
+        name: &str,
+        old: Option<Value>,
+    ) -> Result<()> {
         let Err(failed) = list.write(held) else { return Ok(()) };
         match self.values.swap(name, old).await {
             Ok(_) => Err(failed),
@@ -161,7 +167,11 @@ pub(super) mod tests {
             Ok(names.iter().map(|name| inner.values.get(name).cloned()).collect())
         }
 
-        pub(in crate::secrets) fn swap(&self, name: &str, value: Option<Value>) -> Result<Option<Value>, Problem> {
+        pub(in crate::secrets) fn swap(
+            &self,
+            name: &str,
+            value: Option<Value>,
+        ) -> Result<Option<Value>, Problem> {
             let mut inner = self.0.lock().unwrap();
             if inner.is_broken {
                 return Err(Problem::Refused("broken".to_owned()));
@@ -209,7 +219,8 @@ pub(super) mod tests {
         }
 
         fn create(&self, name: &str, text: &str) -> Result<()> {
-            let definition = Definition { name: name.to_owned(), r#type: "github".to_owned(), ..Definition::default() };
+            let definition =
+                Definition { name: name.to_owned(), r#type: "github".to_owned(), ..Definition::default() };
             run(self.secrets.create(definition, Value::new(text.to_owned())))
         }
 
@@ -245,12 +256,18 @@ pub(super) mod tests {
         let world = World::new();
         world.create("b", "2").unwrap();
         world.create("a", "1").unwrap();
-        assert_eq!((world.names(), world.value("b").unwrap()), (vec!["a".to_owned(), "b".to_owned()], "2".to_owned()));
+        assert_eq!(
+            (world.names(), world.value("b").unwrap()),
+            (vec!["a".to_owned(), "b".to_owned()], "2".to_owned())
+        );
         assert_eq!(world.create("a", "3").unwrap_err().to_string(), r#"secret "a": secret already exists"#);
         assert_eq!(world.value("a").unwrap(), "1");
         run(world.secrets.remove("a")).unwrap();
         assert_eq!((world.names(), world.memory.names()), (vec!["b".to_owned()], vec!["b".to_owned()]));
-        assert_eq!(run(world.secrets.remove("a")).unwrap_err().to_string(), r#"secret "a": secret not found"#);
+        assert_eq!(
+            run(world.secrets.remove("a")).unwrap_err().to_string(),
+            r#"secret "a": secret not found"#
+        );
         assert_eq!(world.value("a").unwrap_err().to_string(), r#"secret "a": secret not found"#);
     }
 
@@ -259,7 +276,7 @@ pub(super) mod tests {
         let world = World::new();
         world.create("a", "1").unwrap();
         world.memory.swap("a", None).unwrap();
-        assert_eq!(world.value("a").unwrap_err().to_string(), r#"secret "a" has no value in memory"#);
+        assert_eq!(world.value("a").unwrap_err().to_string(), r#"secret "a" has no value"#);
         run(world.secrets.remove("a")).unwrap();
         assert!(world.names().is_empty());
     }
@@ -270,7 +287,10 @@ pub(super) mod tests {
         world.create("a", "1").unwrap();
         world.memory.break_now();
         assert_eq!(world.create("b", "2").unwrap_err().to_string(), "failed to store secret in memory");
-        assert_eq!(run(world.secrets.remove("a")).unwrap_err().to_string(), "failed to delete secret from memory");
+        assert_eq!(
+            run(world.secrets.remove("a")).unwrap_err().to_string(),
+            "failed to delete secret from memory"
+        );
         assert_eq!((world.names(), world.value("a").unwrap()), (vec!["a".to_owned()], "1".to_owned()));
     }
 
@@ -288,7 +308,11 @@ pub(super) mod tests {
             };
             assert!(matches!(done, Err(Error::Write { .. })), "{change}: {done:?}");
             world.bring_folder_back();
-            assert_eq!((world.names(), world.value("a").unwrap()), (vec!["a".to_owned()], "1".to_owned()), "{change}");
+            assert_eq!(
+                (world.names(), world.value("a").unwrap()),
+                (vec!["a".to_owned()], "1".to_owned()),
+                "{change}"
+            );
             assert_eq!(world.memory.names(), ["a", "other"], "{change}");
         }
         let other = world.memory.get(&["other".to_owned()]).unwrap();
@@ -302,8 +326,11 @@ pub(super) mod tests {
         world.no_folder_after_a_change(true);
         let error = world.create("b", "canary").unwrap_err();
         let text = format!("{error} {error:?}");
-        assert!(text.contains("could not be put back as it was: failed to store secret in memory")
-            || text.contains("could not be put back as it was: failed to delete secret from memory"), "{text}");
+        assert!(
+            text.contains("could not be put back as it was: failed to store secret in memory")
+                || text.contains("could not be put back as it was: failed to delete secret from memory"),
+            "{text}"
+        );
         assert!(!text.contains("canary"));
         world.bring_folder_back();
         assert_eq!(world.names(), ["a"]);
@@ -328,7 +355,10 @@ pub(super) mod tests {
         let world = World::new();
         let provider = || Provider::anthropic("work", Value::new("1".to_owned()), None).unwrap();
         run(world.secrets.create_provider(provider())).unwrap();
-        assert_eq!((world.names(), world.value("work/token").unwrap()), (vec!["work/token".to_owned()], "1".to_owned()));
+        assert_eq!(
+            (world.names(), world.value("work/token").unwrap()),
+            (vec!["work/token".to_owned()], "1".to_owned())
+        );
         assert_eq!(
             run(world.secrets.create_provider(provider())).unwrap_err().to_string(),
             r#"provider "work": provider already exists"#
@@ -342,7 +372,10 @@ pub(super) mod tests {
                 fs::create_dir(path).unwrap();
             }
         });
-        assert!(matches!(run(world.secrets.remove_provider("work")), Err(Error::Write { list: "providers", .. })));
+        assert!(matches!(
+            run(world.secrets.remove_provider("work")),
+            Err(Error::Write { list: "providers", .. })
+        ));
         assert_eq!(world.value("work/token").unwrap(), "1");
         fs::remove_dir(&path).unwrap();
 
@@ -351,7 +384,10 @@ pub(super) mod tests {
             move |_| fs::create_dir(path).unwrap()
         });
         let other = Provider::anthropic("home", Value::new("2".to_owned()), None).unwrap();
-        assert!(matches!(run(world.secrets.create_provider(other)), Err(Error::Write { list: "providers", .. })));
+        assert!(matches!(
+            run(world.secrets.create_provider(other)),
+            Err(Error::Write { list: "providers", .. })
+        ));
         assert_eq!(world.names(), ["work/token"]);
         assert_eq!(world.memory.names(), ["work/token"]);
     }

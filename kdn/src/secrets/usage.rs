@@ -15,7 +15,10 @@ impl Definition {
             (self.hosts.clone(), own(&self.path), self.header.clone(), template, self.envs.clone())
         } else {
             let Some(service) = Service::of(&self.r#type) else {
-                return Err(unusable(format!("unknown secret type {:?}: secret service not found", self.r#type)));
+                return Err(unusable(format!(
+                    "unknown secret type {:?}: secret service not found",
+                    self.r#type
+                )));
             };
             let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
             let template = service.template.map(str::to_owned);
@@ -105,7 +108,10 @@ mod tests {
             ..Definition::default()
         };
         let spec = other.spec().unwrap();
-        assert_eq!((&spec.hosts[..], &*spec.header_template), (&["api.example.com".to_owned()][..], "${value}"));
+        assert_eq!(
+            (&spec.hosts[..], &*spec.header_template),
+            (&["api.example.com".to_owned()][..], "${value}")
+        );
         let problem = |change: fn(&mut Definition)| {
             let mut other = other.clone();
             change(&mut other);
@@ -115,7 +121,10 @@ mod tests {
             (problem(|one| one.hosts.clear()), "it has no host"),
             (problem(|one| one.hosts.push("*".to_owned())), r#"host "*" is not a host name or IP address"#),
             (problem(|one| one.header.clear()), "it has no header"),
-            (problem(|one| one.r#type = "x".to_owned()), r#"unknown secret type "x": secret service not found"#),
+            (
+                problem(|one| one.r#type = "x".to_owned()),
+                r#"unknown secret type "x": secret service not found"#,
+            ),
         ] {
             assert_eq!(text, format!(r#"secret "x" can't be put into requests: {end}"#));
         }

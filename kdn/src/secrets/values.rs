@@ -19,7 +19,7 @@ pub(super) enum Values {
 
 impl Values {
     /// Its name in messages.
-    pub(super) fn place(&self) -> String {
+    fn place(&self) -> String {
         match self {
             Self::Keychain(_) => "keychain".to_owned(),
             Self::File(file) => file.path().display().to_string(),
