@@ -123,7 +123,7 @@ async fn dispatch(
         Some(Command::Runtime { command: None }) => help(&["runtime"]),
         Some(Command::Secret { command: Some(command) }) => secret(command, context).await,
         Some(Command::Secret { command: None }) => help(&["secret"]),
-        Some(Command::Service { command: Some(ServiceCommand::List(args)) }) => service::list::run(args),
+        Some(Command::Service { command: Some(ServiceCommand::List(args)) }) => service::list::run(&args),
         Some(Command::Service { command: None }) => help(&["service"]),
         Some(Command::Provider { command: Some(command) }) => provider(command, context).await,
         Some(Command::Provider { command: None }) => help(&["provider"]),
@@ -137,7 +137,7 @@ async fn secret(command: SecretCommand, context: &Context) -> Result<u8, Command
 
     match command {
         SecretCommand::Create(args) => create::run(*args, context).await,
-        SecretCommand::List(args) => list::run(args, context),
+        SecretCommand::List(args) => list::run(&args, context),
         SecretCommand::Remove(args) => remove::run(args, context).await,
     }
 }
@@ -147,7 +147,7 @@ async fn provider(command: ProviderCommand, context: &Context) -> Result<u8, Com
 
     match command {
         ProviderCommand::Create(args) => create::run(*args, context).await,
-        ProviderCommand::List(args) => list::run(args, context),
+        ProviderCommand::List(args) => list::run(&args, context),
         ProviderCommand::Remove(args) => remove::run(args, context).await,
     }
 }

@@ -127,8 +127,8 @@ mod tests {
         (dir, file)
     }
 
-    fn value(text: &str) -> Option<Value> {
-        Some(Value::new(text.to_owned()))
+    fn value(text: &str) -> Value {
+        Value::new(text.to_owned())
     }
 
     #[test]
@@ -136,18 +136,18 @@ mod tests {
         let (dir, file) = file();
         assert_eq!(file.swap("a", None).unwrap(), None);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing but the lock");
-        assert_eq!(file.swap("a", value("1")).unwrap(), None);
-        assert_eq!(file.swap("a", value("2")).unwrap(), value("1"));
-        assert_eq!(file.get(&["b".to_owned(), "a".to_owned()]).unwrap(), [None, value("2")]);
+        assert_eq!(file.swap("a", Some(value("1"))).unwrap(), None);
+        assert_eq!(file.swap("a", Some(value("2"))).unwrap(), Some(value("1")));
+        assert_eq!(file.get(&["b".to_owned(), "a".to_owned()]).unwrap(), [None, Some(value("2"))]);
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(file.swap("a", None).unwrap(), value("2"));
+        assert_eq!(file.swap("a", None).unwrap(), Some(value("2")));
         assert_eq!(file.get(&["a".to_owned()]).unwrap(), [None]);
     }
 
     #[test]
     fn what_others_can_reach_is_refused() {
         let (dir, file) = file();
-        file.swap("a", value("1")).unwrap();
+        file.swap("a", Some(value("1"))).unwrap();
         let refused =
             || [file.get(&[]).unwrap_err(), file.swap("a", None).unwrap_err()].map(|e| e.to_string());
         for mode in [0o644, 0o660, 0o400, 0o700, 0o4600] {

@@ -112,7 +112,6 @@ fn delete(entry: &Entry) -> Result<()> {
 }
 
 /// Takes over the text alone: some errors hold the value.
-#[expect(clippy::needless_pass_by_value, reason = "so that the value in it is gone")]
 fn problem(error: Error) -> Problem {
     match error {
         Error::PlatformFailure(why) => Problem::NoKeychain(why.to_string()),

@@ -74,8 +74,8 @@ impl Provider {
         if let Some(url) = url {
             // Its token is none for Anthropic's own host.
             secret.hosts = vec![host_of(&url)?];
-            secret.r#type = OTHER.to_owned();
-            secret.header = "x-api-key".to_owned();
+            OTHER.clone_into(&mut secret.r#type);
+            "x-api-key".clone_into(&mut secret.header);
             secret.envs = vec!["ANTHROPIC_API_KEY".to_owned()];
             provider.param("url", url);
         }

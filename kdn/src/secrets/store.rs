@@ -55,12 +55,12 @@ impl Secrets {
             return Ok(BTreeMap::new());
         }
         names.iter().try_for_each(|name| self.find(name).map(drop))?;
-        let values = self.values.get(names.to_vec()).await?;
-        let named = names.iter().zip(values).map(|(name, value)| match value {
+        let found = self.values.get(names.to_vec()).await?;
+        let pairs = names.iter().zip(found).map(|(name, value)| match value {
             Some(value) => Ok((name.clone(), value)),
             None => Err(Error::NoValue(name.clone())),
         });
-        named.collect()
+        pairs.collect()
     }
 
     /// Adds a secret.
@@ -151,9 +151,11 @@ pub(super) mod tests {
     struct Inner {
         values: BTreeMap<String, Value>,
         is_broken: bool,
-        /// What happens after each change, once.
-        after: Option<Box<dyn FnOnce(&mut bool) + Send>>,
+        after: Option<After>,
     }
+
+    /// What happens after the next change; it may break the values.
+    type After = Box<dyn FnOnce(&mut bool) + Send>;
 
     impl fmt::Debug for Memory {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,6 +166,9 @@ pub(super) mod tests {
     impl Memory {
         pub(in crate::secrets) fn get(&self, names: &[String]) -> Result<Vec<Option<Value>>, Problem> {
             let inner = self.0.lock().unwrap();
+            if inner.is_broken {
+                return Err(Problem::Refused("broken".to_owned()));
+            }
             Ok(names.iter().map(|name| inner.values.get(name).cloned()).collect())
         }
 
@@ -190,8 +195,8 @@ pub(super) mod tests {
             self.0.lock().unwrap().values.keys().cloned().collect()
         }
 
-        fn break_now(&self) {
-            self.0.lock().unwrap().is_broken = true;
+        fn set_broken(&self, is_broken: bool) {
+            self.0.lock().unwrap().is_broken = is_broken;
         }
 
         fn after_a_change(&self, after: impl FnOnce(&mut bool) + Send + 'static) {
@@ -285,12 +290,14 @@ pub(super) mod tests {
     fn a_value_that_can_not_be_stored_or_deleted_changes_nothing() {
         let world = World::new();
         world.create("a", "1").unwrap();
-        world.memory.break_now();
+        world.memory.set_broken(true);
         assert_eq!(world.create("b", "2").unwrap_err().to_string(), "failed to store secret in memory");
         assert_eq!(
             run(world.secrets.remove("a")).unwrap_err().to_string(),
             "failed to delete secret from memory"
         );
+        assert_eq!(world.value("a").unwrap_err().to_string(), "failed to get secret from memory");
+        world.memory.set_broken(false);
         assert_eq!((world.names(), world.value("a").unwrap()), (vec!["a".to_owned()], "1".to_owned()));
     }
 

@@ -46,14 +46,14 @@ impl Keyring {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(bus.stdout.as_mut().unwrap()), &mut line)
             .unwrap();
         let keyring = Self { env, secret_tool, bus };
-        keyring.feed(
+        Self::feed(
             keyring.env.program_at(daemon.to_str().unwrap()).args(["--unlock", "--components=secrets"]),
             "pw",
         );
         Some(keyring)
     }
 
-    fn feed(&self, command: &mut Command, text: &str) -> String {
+    fn feed(command: &mut Command, text: &str) -> String {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
@@ -62,7 +62,7 @@ impl Keyring {
 
     /// Runs the tool that every Secret Service knows.
     fn tool(&self, args: &[&str], text: &str) -> String {
-        self.feed(self.env.program_at(self.secret_tool.to_str().unwrap()).args(args), text)
+        Self::feed(self.env.program_at(self.secret_tool.to_str().unwrap()).args(args), text)
     }
 }
 

@@ -48,7 +48,7 @@ fn env() -> Env {
 }
 
 #[test]
-fn create_list_and_remove() {
+fn create_and_list() {
     let env = env();
     assert_snapshot!(env.run(&["secret", "list"]), @r"
     exit code 0
@@ -124,7 +124,14 @@ fn create_list_and_remove() {
     for file in [env.values(), env.storage().join("secrets.json")] {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o7777, 0o600);
     }
+}
 
+#[test]
+fn there_is_one_of_a_name() {
+    let env = env();
+    for name in ["db", "my token"] {
+        env.ok(&["secret", "create", name, "--type", "github", "--value", "x"]);
+    }
     assert_snapshot!(env.run(&["secret", "create", "db", "--type", "github", "--value", "z"]), @r#"
     exit code 1
     --- stderr

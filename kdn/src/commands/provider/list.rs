@@ -45,7 +45,7 @@ impl<'a> From<&'a Provider> for Item<'a> {
     }
 }
 
-pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CommandError> {
     let providers = context.secrets().providers();
     let providers =
         providers.map_err(|error| CommandError::from(error).context("failed to list providers"))?;

@@ -52,7 +52,7 @@ impl<'a> From<&'a Definition> for Item<'a> {
     }
 }
 
-pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CommandError> {
     let secrets = context.secrets().list();
     let secrets = secrets.map_err(|error| CommandError::from(error).context("failed to list secrets"))?;
     let text = if args.output.is_json() {

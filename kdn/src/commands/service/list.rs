@@ -35,7 +35,7 @@ struct Item {
     env_vars: &'static [&'static str],
 }
 
-pub(crate) fn run(args: Args) -> Result<u8, CommandError> {
+pub(crate) fn run(args: &Args) -> Result<u8, CommandError> {
     let text = if args.output.is_json() {
         let items = SERVICES.map(|service| Item {
             name: service.name,
