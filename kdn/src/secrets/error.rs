@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::output::{Advice, INTERRUPTED};
+use crate::output::{Advice, CommandError, INTERRUPTED};
 
 /// What can go wrong with secrets and providers.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +110,9 @@ pub enum Error {
     #[error("{failed}; its value could not be put back as it was: {undo}")]
     Half {
         /// Why it failed.
-        failed: Box<Error>,
+        failed: CommandError,
         /// Why it could not be taken back.
-        undo: Box<Error>,
+        undo: CommandError,
     },
     /// The user wanted no more of it.
     #[error("interrupted")]
@@ -169,6 +169,13 @@ const KEYCHAINS: &str = if cfg!(any(target_os = "linux", target_os = "freebsd"))
 const FILE: &str =
     "Where there is none, set KDN_SECRETS_FILE to a file of your own, which will hold the values unencrypted";
 
+impl Error {
+    /// A change failed, and so did what should have taken it back.
+    pub(super) fn half(failed: Self, undo: Self) -> Self {
+        Self::Half { failed: failed.into(), undo: undo.into() }
+    }
+}
+
 impl Advice for Error {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
@@ -191,7 +198,7 @@ impl Advice for Error {
             Self::Store { source, .. } | Self::Get { source, .. } | Self::Delete { source, .. } => {
                 return source.hints();
             }
-            Self::Half { failed, .. } => return failed.hints(),
+            Self::Half { failed, .. } => return failed.hints().to_vec(),
             _ => return Vec::new(),
         };
         vec![hint]

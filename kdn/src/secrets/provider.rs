@@ -136,7 +136,7 @@ impl Secrets {
         let Err(failed) = done.and_then(|()| list.write(&held)) else { return Ok(()) };
         for name in made {
             if let Err(undo) = self.remove_held(&held, &name).await {
-                return Err(Error::Half { failed: Box::new(failed), undo: Box::new(undo) });
+                return Err(Error::half(failed, undo));
             }
         }
         Err(failed)
@@ -166,7 +166,7 @@ impl Secrets {
         for (definition, value) in removed {
             let Some(value) = value else { continue };
             if let Err(undo) = self.create_held(&held, definition, value).await {
-                return Err(Error::Half { failed: Box::new(failed), undo: Box::new(undo) });
+                return Err(Error::half(failed, undo));
             }
         }
         Err(failed)

@@ -46,7 +46,14 @@ impl Secrets {
     /// The secret of this name. Does not look at its value.
     pub fn find(&self, name: &str) -> Result<Definition> {
         let found = self.read()?.items.into_iter().find(|one| one.name == name);
-        found.ok_or_else(|| Error::NotFound { what: WHAT, name: name.to_owned() })
+        found.ok_or_else(|| not_found(name))
+    }
+
+    /// Makes sure that there are secrets of these names. Does not look at their values.
+    pub fn check(&self, names: &[String]) -> Result<()> {
+        let list = self.read()?.items;
+        let missing = names.iter().find(|name| !list.iter().any(|one| one.name == **name));
+        missing.map_or(Ok(()), |name| Err(not_found(name)))
     }
 
     /// The values of these secrets, all of which have to be there.
@@ -54,7 +61,7 @@ impl Secrets {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
-        names.iter().try_for_each(|name| self.find(name).map(drop))?;
+        self.check(names)?;
         let found = self.values.get(names.to_vec()).await?;
         let pairs = names.iter().zip(found).map(|(name, value)| match value {
             Some(value) => Ok((name.clone(), value)),
@@ -91,7 +98,7 @@ impl Secrets {
     pub(super) async fn remove_held(&self, held: &Held, name: &str) -> Result<(Definition, Option<Value>)> {
         let mut list = self.read()?;
         let Some(at) = list.items.iter().position(|one| one.name == name) else {
-            return Err(Error::NotFound { what: WHAT, name: name.to_owned() });
+            return Err(not_found(name));
         };
         let definition = list.items.remove(at);
         let old = self.values.swap(name, None).await?;
@@ -110,7 +117,7 @@ impl Secrets {
         let Err(failed) = list.write(held) else { return Ok(()) };
         match self.values.swap(name, old).await {
             Ok(_) => Err(failed),
-            Err(undo) => Err(Error::Half { failed: Box::new(failed), undo: Box::new(undo) }),
+            Err(undo) => Err(Error::half(failed, undo)),
         }
     }
 
@@ -132,6 +139,10 @@ impl Secrets {
     fn read(&self) -> Result<List<Definition>> {
         List::read(&self.storage, LIST)
     }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound { what: WHAT, name: name.to_owned() }
 }
 
 #[cfg(test)]

@@ -85,7 +85,10 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
+    use kdn_protocol::host::Interrupts;
+
     use super::*;
+    use crate::{env::Env, output::Notes};
 
     #[test]
     fn a_service_knows_where_its_secrets_go() {
@@ -96,6 +99,27 @@ mod tests {
             assert_eq!(spec.hosts, service.hosts);
             assert!(spec.header_template.contains("${value}"));
         }
+    }
+
+    #[test]
+    fn a_workspace_keeps_its_variables_and_reaches_the_hosts_of_its_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = r#"{"secrets": [{"name": "a", "type": "github"}, {"name": "b", "type": "github"}]}"#;
+        crate::files::write_atomic(&dir.path().join("secrets.json"), list.as_bytes(), 0o600).unwrap();
+        let secrets = Secrets::new(dir.path(), &Env::default(), &Interrupts::never(), &Notes::default());
+        let names = ["a", "b", "gone"].map(str::to_owned);
+        let specs = secrets.specs(&names[..2], &["GH_TOKEN"]).unwrap();
+        assert_eq!(specs[0].env_names, ["GITHUB_TOKEN"]);
+        assert!(specs[1].env_names.is_empty());
+        let (at, error) = secrets.specs(&names, &[]).unwrap_err();
+        assert_eq!((at, error.to_string().as_str()), (2, r#"secret "gone": secret not found"#));
+
+        let mut network = Network::deny(vec!["example.com".to_owned()]);
+        secrets.allow(&mut network, &names).unwrap();
+        assert_eq!(network.hosts, ["example.com", "api.github.com"]);
+        let mut network = Network::allow();
+        secrets.allow(&mut network, &names).unwrap();
+        assert!(network.hosts.is_empty());
     }
 
     #[test]

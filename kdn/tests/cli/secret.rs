@@ -12,7 +12,10 @@ use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Env, Pty, Run, skip_unless};
+use crate::{
+    session::sandbox,
+    support::{Env, Pty, Run, skip_unless},
+};
 
 /// A value that must not be seen anywhere.
 const CANARY: &str = "canary-6f1c9d";
@@ -367,6 +370,36 @@ fn a_value_gets_to_its_driver_and_nowhere_else() {
     Error: failed to get secret "gh" at index 0: secret "gh": secret not found
     'kdn secret create gh ...' makes it; 'kdn secret list' shows those that are there
     "#);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_variable_takes_its_value_from_a_secret() {
+    let Some(env) = sandbox() else { return };
+    let env = env.with_values_file();
+    env.use_secrets(&json!({"environment": [{"name": "TOKEN", "secret": "db"}]}));
+    assert_eq!(
+        env.run_with_stdin(&[&["secret", "create", "db"], &OTHER[..]].concat(), "first").code,
+        Some(0)
+    );
+    env.ok(&["init", "-r", "sandbox", "-a", "shell", "-n", "app", "--start"]);
+    let token = || env.ok(&["terminal", "app", "--", "/bin/sh", "-c", "echo $TOKEN"]);
+    assert_eq!(token(), "first");
+    env.ok(&["stop", "app"]);
+    env.ok(&["secret", "remove", "db"]);
+    let run = env.run(&["terminal", "app", "--", "/bin/sh", "-c", "echo $TOKEN"]);
+    assert_snapshot!(run, @r#"
+    exit code 125
+    --- stderr
+    Error: failed to auto-start instance: failed to get the secrets of the workspace: secret "db": secret not found
+    'kdn secret create db ...' makes it; 'kdn secret list' shows those that are there
+    "#);
+    assert_eq!(
+        env.run_with_stdin(&[&["secret", "create", "db"], &OTHER[..]].concat(), "second").code,
+        Some(0)
+    );
+    assert_eq!(token(), "second");
+    env.ok(&["remove", "app", "--force"]);
 }
 
 #[test]
