@@ -18,7 +18,7 @@ use crate::{
     client::{Driver, Launch, Transcript},
     fixture::Fixture,
     plan::{self, Output, Running, Session},
-    processes,
+    processes, programs,
     schema::Schemas,
     stop::Stop,
     watch::{Findings, Watch},
@@ -112,7 +112,7 @@ impl Cx {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, content)?;
+        programs::write(|| fs::write(&path, content))?;
         Ok(path)
     }
 
@@ -235,7 +235,7 @@ impl Cx {
     pub(crate) fn place_probe(&self) -> Result<(), Stop> {
         let to = self.sources().join("kdn-probe");
         // A link would do where it is possible, but the probe may lie in a folder that the instance can't reach.
-        fs::copy(&self.suite.probe, &to)?;
+        programs::write(|| fs::copy(&self.suite.probe, &to))?;
         #[cfg(unix)]
         fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         Ok(())

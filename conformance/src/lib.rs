@@ -14,6 +14,7 @@ pub mod outcome;
 mod plan;
 mod probe;
 mod processes;
+mod programs;
 pub mod report;
 pub mod run;
 mod schema;

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     client::{Launch, Transcript},
+    programs,
     stop::{Stop, fail},
 };
 
@@ -113,7 +114,8 @@ impl Running {
     pub(crate) fn start_open(launch: &Launch, plan: &Value) -> Result<Self, Stop> {
         let invocation = Invocation::read(launch, plan);
         launch.transcript.note(&format!("plan: {plan}"));
-        let mut child = invocation.piped().spawn().map_err(|error| invocation.cannot_run(&error))?;
+        let mut child =
+            programs::start(|| invocation.piped().spawn()).map_err(|error| invocation.cannot_run(&error))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Stop::Broken("a pipe to the plan's process is missing".into()));
         };
@@ -191,7 +193,8 @@ impl Session {
         if let Some(cwd) = &invocation.cwd {
             command = command.current_dir(cwd);
         }
-        let child = command.spawn(other_end).map_err(|error| invocation.cannot_run(&error))?;
+        let child =
+            programs::start(|| command.spawn(other_end)).map_err(|error| invocation.cannot_run(&error))?;
         let terminal = Arc::new(terminal);
         let output = Gathered::from(Shared(Arc::clone(&terminal)));
         let (patience, transcript) = (launch.patience, launch.transcript.clone());

@@ -142,7 +142,6 @@ fn run(case: &Case<'_>, links: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-#[ignore = "takes minutes: `just matrix`"]
 fn each_defect_fails_its_checks_and_no_others() {
     let expected = read();
     let writing = env::var("KDN_MATRIX").is_ok_and(|value| value == "write");
@@ -167,7 +166,11 @@ fn each_defect_fails_its_checks_and_no_others() {
     let work = || {
         while let Some(case) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Case { driver, defect, due, .. } = case;
-            let failing = run(case, links.path());
+            let mut failing = run(case, links.path());
+            if !writing && !failing.keys().eq(due.iter()) {
+                // Once more: where all goes on at once, a deadline may pass for want of a processor.
+                failing = run(case, links.path());
+            }
             let ids: BTreeSet<String> = failing.keys().cloned().collect();
             if ids != **due {
                 let mut text = format!("{driver} {defect}:");
@@ -180,7 +183,9 @@ fn each_defect_fails_its_checks_and_no_others() {
         }
     };
     thread::scope(|scope| {
-        (0..thread::available_parallelism().map_or(2, Into::into)).for_each(|_| drop(scope.spawn(work)));
+        // Most of the time goes by in waiting for what does not come.
+        let workers = 3 * thread::available_parallelism().map_or(2, usize::from);
+        (0..workers).for_each(|_| drop(scope.spawn(work)));
     });
     if writing {
         let mut matrix = expected.clone();
@@ -197,60 +202,12 @@ fn each_defect_fails_its_checks_and_no_others() {
     );
 }
 
-/// Checks that no line of `matrix.txt` makes fail yet: a defect is still to be found or written.
-const UNPROVEN: &[&str] = &[
-    "core/torn-last-line",
-    "core/initialize-params",
-    "core/list-params",
-    "core/any-host-version",
-    "core/gate-ports",
-    "core/gate-features",
-    "core/gate-secrets",
-    "core/gate-secret-environment",
-    "core/whole-lines",
-    "core/result-schema",
-    "core/unavailable-hint",
-    "lifecycle/mount-host",
-    "lifecycle/mount-target",
-    "lifecycle/feature-folder",
-    "lifecycle/port-range",
-    "lifecycle/limit-range",
-    "lifecycle/failed-create-mended",
-    "lifecycle/create-freed-name",
-    "lifecycle/install-environment",
-    "lifecycle/file-through-link",
-    "lifecycle/file-through-mounted-link",
-    "lifecycle/state-reason",
-    "steps/long-change",
-    "steps/says-why",
-    "cancellation/serves-others",
-    "cancellation/only-the-one",
-    "cancellation/end-of-stdin-start",
-    "robustness/stop-and-start",
-    "robustness/list-while-changing",
-    "robustness/new-process-each-time",
-    "robustness/stdin-ends-in-remove",
-    "robustness/foreign-environment",
-    "security/odd-sources",
-    "security/odd-text-in-errors",
-    "status/only-looks",
-    "dashboard/params",
-    "network-policy/loopback",
-    "network-policy/forwarded",
-    "network-policy/allowed-hosts",
-    "ports/free-when-stopped",
-    "limits/cpus",
-    "secret-environment/missing-value",
-    "runtime-secrets/value",
-    "bind-mounts/untouched",
-];
-
 #[test]
 fn each_check_has_a_defect() {
     let matrix = read();
     let failing: BTreeSet<&str> = matrix.values().flatten().map(String::as_str).collect();
     let without: Vec<_> = checks().map(|check| check.id).filter(|id| !failing.contains(id)).collect();
-    assert_eq!(without, UNPROVEN, "checks that nothing makes fail");
+    assert!(without.is_empty(), "nothing makes these checks fail: {without:?}");
 }
 
 #[test]
@@ -258,4 +215,14 @@ fn each_defect_makes_a_check_fail() {
     let idle: Vec<_> =
         read().into_iter().filter(|((_, defect), failing)| defect != "none" && failing.is_empty()).collect();
     assert!(idle.is_empty(), "these defects make nothing fail: {idle:?}");
+}
+
+#[test]
+fn each_defect_has_a_line() {
+    let matrix = read();
+    let listed: BTreeSet<&str> = matrix.keys().map(|(_, defect)| defect.as_str()).collect();
+    let sentences = sentences();
+    let known: BTreeSet<&str> = sentences.keys().map(String::as_str).collect();
+    let difference: Vec<_> = known.symmetric_difference(&listed).collect();
+    assert!(difference.is_empty(), "these are either no defects, or have no line: {difference:?}");
 }

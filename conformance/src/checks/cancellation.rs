@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::instances::{of_workspace, wait_for_step};
+use super::instances::{of_workspace, processes, wait_for_step};
 use crate::{
     check::{Check, Need},
     client::{Driver, Reply},
     cx::{Cx, id_of, of, start},
+    processes as machine,
     stop::{Stop, ensure, fail},
 };
 
@@ -16,6 +17,8 @@ const DECLARED: &[Need] = &[Need::Capability("cancellation")];
 const SLOW: &[Need] = &[Need::Capability("cancellation"), Need::Fixture("slowOptions")];
 /// How many steps of a change are tried at most.
 const STEPS: usize = 6;
+/// How often what needs a moment is tried: a loaded machine may miss it, and a driver that can't misses it each time.
+const ATTEMPTS: usize = 8;
 /// The patience of a host for a cancelled request, and for a driver at the end of its stdin.
 const ROLLED_BACK: Duration = Duration::from_secs(10);
 const EXITED: Duration = Duration::from_secs(5);
@@ -153,9 +156,13 @@ fn cancel_at(driver: &mut Driver, method: &str, params: &Value, nth: usize) -> R
 fn nothing_left(cx: &Cx, driver: &mut Driver, workspace: &Value) -> Result<(), Stop> {
     let left = of_workspace(driver, workspace)?;
     ensure!(left.is_empty(), "create answered cancelled, and list has {left:?}");
+    no_file_left(cx, workspace, "create answered cancelled")
+}
+
+fn no_file_left(cx: &Cx, workspace: &Value, when: &str) -> Result<(), Stop> {
     let id = workspace["workspaceId"].as_str().unwrap_or_default();
     let files = super::files::that_contain(&cx.storage(), id);
-    ensure!(files.is_empty(), "create answered cancelled, and left {files:?} with the workspace id");
+    ensure!(files.is_empty(), "{when}, and left {files:?} with the workspace id");
     Ok(())
 }
 
@@ -189,12 +196,15 @@ fn create_rolled_back(cx: &mut Cx) -> Result<(), Stop> {
 
 fn create_takes_effect(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
-    let workspace = cx.slow_workspace();
-    match cancel_at(&mut driver, "create", &workspace, 0)? {
-        Some(Err(_)) => nothing_left(cx, &mut driver, &workspace),
-        Some(Ok(_)) => fail!("a create that was cancelled in its first step went on to its end"),
-        None => fail!("a create with the slow options of the fixture told no step"),
+    for _ in 0..ATTEMPTS {
+        let workspace = cx.slow_workspace();
+        match cancel_at(&mut driver, "create", &workspace, 0)? {
+            Some(Err(_)) => return nothing_left(cx, &mut driver, &workspace),
+            Some(Ok(_)) => {}
+            None => fail!("a create with the slow options of the fixture told no step"),
+        }
     }
+    fail!("{ATTEMPTS} creates that were cancelled in their first step went on to their end")
 }
 
 fn create_again(cx: &mut Cx) -> Result<(), Stop> {
@@ -221,6 +231,8 @@ fn start_rolled_back(cx: &mut Cx) -> Result<(), Stop> {
         if reply.is_ok() {
             driver.ok("stop", &json!({"id": id, "graceSeconds": 0}))?;
         }
+        let left = machine::wait(Duration::from_secs(2), || processes(cx));
+        ensure!(left.is_empty(), "a start was cancelled in step {nth} or stopped, and left {left:?}");
     }
     driver.ok("start", &start(&id)).map(drop)
 }
@@ -253,19 +265,22 @@ fn remove_goes_on(cx: &mut Cx) -> Result<(), Stop> {
 
 fn fails_step(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
-    let id = driver.request("create", &cx.slow_workspace());
-    if !wait_for_step(&mut driver, id, 0)? {
-        return Err(Stop::Skipped("create told no step".into()));
+    for _ in 0..ATTEMPTS {
+        let id = driver.request("create", &cx.slow_workspace());
+        if !wait_for_step(&mut driver, id, 0)? {
+            return Err(Stop::Skipped("create told no step".into()));
+        }
+        driver.cancel(id);
+        if driver.answer_within(id, ROLLED_BACK)?.is_ok() {
+            continue;
+        }
+        let events = driver.events(id);
+        let last = events.iter().rev().find(|event| !event.step().is_empty());
+        let last = last.map_or("", |event| event.step());
+        ensure!(last == "fail", "create answered cancelled in an open step, whose last event is {last:?}");
+        return Ok(());
     }
-    driver.cancel(id);
-    if driver.answer_within(id, ROLLED_BACK)?.is_ok() {
-        return Err(Stop::Skipped("create was done before it was cancelled".into()));
-    }
-    let events = driver.events(id);
-    let last = events.iter().rev().find(|event| !event.step().is_empty());
-    let last = last.map_or("", |event| event.step());
-    ensure!(last == "fail", "create answered cancelled in an open step, whose last event is {last:?}");
-    Ok(())
+    Err(Stop::Skipped("create was done before it was cancelled".into()))
 }
 
 fn serves_others(cx: &mut Cx) -> Result<(), Stop> {
@@ -281,16 +296,17 @@ fn serves_others(cx: &mut Cx) -> Result<(), Stop> {
 fn reads_do_not_wait(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let other = id_of(&driver.ok("create", &cx.workspace())?);
-    let id = driver.request("create", &cx.slow_workspace());
-    ensure!(wait_for_step(&mut driver, id, 0)?, "a create with the slow options of the fixture told no step");
-    driver.ok("list", &json!({}))?;
-    driver.ok("info", &of(&other))?;
-    let answers = driver.unasked();
-    ensure!(
-        !answers.iter().any(|message| message["id"] == id),
-        "list and info were answered only after the create that was running"
-    );
-    Ok(())
+    for _ in 0..ATTEMPTS {
+        let id = driver.request("create", &cx.slow_workspace());
+        let is_there = wait_for_step(&mut driver, id, 0)?;
+        ensure!(is_there, "a create with the slow options of the fixture told no step");
+        driver.ok("list", &json!({}))?;
+        driver.ok("info", &of(&other))?;
+        if !driver.unasked().iter().any(|message| message["id"] == id) {
+            return Ok(());
+        }
+    }
+    fail!("list and info were answered only after the create that was running, {ATTEMPTS} times")
 }
 
 fn ignored(driver: &mut Driver) -> Result<(), Stop> {
@@ -364,45 +380,72 @@ fn close_at(mut driver: Driver, id: u64, nth: usize) -> Result<bool, Stop> {
     Ok(is_there)
 }
 
+/// What a create leaves when stdin ends in its `nth` step, and whether it has such a step.
+fn end_in_create(cx: &mut Cx, nth: usize) -> Result<(Vec<Value>, bool), Stop> {
+    let workspace = cx.slow_workspace();
+    let mut driver = cx.open()?;
+    let id = driver.request("create", &workspace);
+    let is_there = close_at(driver, id, nth)?;
+    let mut driver = cx.open()?;
+    let left = of_workspace(&mut driver, &workspace)?;
+    for instance in &left {
+        ensure!(
+            instance["state"] == "stopped",
+            "the end of stdin in step {nth} of create left {instance}, neither whole nor gone"
+        );
+    }
+    if left.is_empty() {
+        no_file_left(cx, &workspace, &format!("stdin ended in step {nth} of create"))?;
+    }
+    Ok((left, is_there))
+}
+
 fn end_of_stdin(cx: &mut Cx) -> Result<(), Stop> {
-    for nth in 0..STEPS {
-        let workspace = cx.slow_workspace();
-        let mut driver = cx.open()?;
-        let id = driver.request("create", &workspace);
-        let is_there = close_at(driver, id, nth)?;
-        let mut driver = cx.open()?;
-        let left = of_workspace(&mut driver, &workspace)?;
-        for instance in &left {
-            ensure!(
-                instance["state"] == "stopped",
-                "the end of stdin in step {nth} of create left {instance}, neither whole nor gone"
-            );
+    let is_slow = cx.suite.fixture.slow_options.is_some();
+    let mut rolled_back = false;
+    for _ in 0..ATTEMPTS {
+        let (left, is_there) = end_in_create(cx, 0)?;
+        rolled_back = left.is_empty() || !is_slow || !is_there;
+        if rolled_back {
+            break;
         }
-        if is_there && cx.suite.fixture.slow_options.is_some() && nth == 0 {
-            ensure!(left.is_empty(), "the end of stdin in the first step of create left {left:?}");
-        }
-        if !is_there {
+    }
+    ensure!(rolled_back, "the end of stdin in the first step of create left an instance, {ATTEMPTS} times");
+    for nth in 1..STEPS {
+        if !end_in_create(cx, nth)?.1 {
             break;
         }
     }
     Ok(())
 }
 
-fn end_of_stdin_start(cx: &mut Cx) -> Result<(), Stop> {
+/// The state that a start leaves when stdin ends in its `nth` step, and whether it has such a step.
+fn end_in_start(cx: &mut Cx, instance: &str, nth: usize) -> Result<(Value, bool), Stop> {
     let mut driver = cx.open()?;
-    let instance = id_of(&driver.ok("create", &cx.slow_workspace())?);
-    for nth in 0..STEPS {
-        let id = driver.request("start", &start(&instance));
-        let is_there = close_at(driver, id, nth)?;
-        driver = cx.open()?;
-        let state = driver.ok("info", &of(&instance))?["state"].clone();
-        let fits = state == "stopped" || state == "running";
-        ensure!(fits, "the end of stdin in step {nth} of start left the state {state}");
-        if is_there && cx.suite.fixture.slow_options.is_some() && nth == 0 {
-            ensure!(state == "stopped", "the end of stdin in the first step of start left the state {state}");
+    let id = driver.request("start", &start(instance));
+    let is_there = close_at(driver, id, nth)?;
+    let mut driver = cx.open()?;
+    let state = driver.ok("info", &of(instance))?["state"].clone();
+    let fits = state == "stopped" || state == "running";
+    ensure!(fits, "the end of stdin in step {nth} of start left the state {state}");
+    driver.ok("stop", &json!({"id": instance, "graceSeconds": 0}))?;
+    Ok((state, is_there))
+}
+
+fn end_of_stdin_start(cx: &mut Cx) -> Result<(), Stop> {
+    let is_slow = cx.suite.fixture.slow_options.is_some();
+    let instance = id_of(&cx.open()?.ok("create", &cx.slow_workspace())?);
+    let mut rolled_back = false;
+    for _ in 0..ATTEMPTS {
+        let (state, is_there) = end_in_start(cx, &instance, 0)?;
+        rolled_back = state == "stopped" || !is_slow || !is_there;
+        if rolled_back {
+            break;
         }
-        driver.ok("stop", &json!({"id": instance, "graceSeconds": 0}))?;
-        if !is_there {
+    }
+    ensure!(rolled_back, "the end of stdin in the first step of start left it running, {ATTEMPTS} times");
+    for nth in 1..STEPS {
+        if !end_in_start(cx, &instance, nth)?.1 {
             break;
         }
     }

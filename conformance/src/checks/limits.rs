@@ -81,13 +81,13 @@ fn pids(cx: &mut Cx) -> Result<(), Stop> {
 fn cpus(cx: &mut Cx) -> Result<(), Stop> {
     let script = "all=; for i in 1 2; do (while :; do :; done) & all=\"$all $!\"; done; \
                   sleep 2; kill $all; wait; times";
-    let output = run(cx, "cpus", "cpus", &json!(0.5), script)?;
+    let output = run(cx, "cpus", "cpus", &json!(0.2), script)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let Some(used) = text.lines().nth(1).map(|line| line.split_whitespace().filter_map(seconds).sum::<f64>())
     else {
         return Err(Stop::Skipped(format!("the shell inside does not tell times: {output}")));
     };
-    ensure!(used < 1.6, "with a limit of 0.5, two processes had {used} s of processor time in 2 s");
+    ensure!(used < 0.8, "with a limit of 0.2, two processes had {used} s of processor time in 2 s");
     Ok(())
 }
 

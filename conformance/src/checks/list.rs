@@ -171,7 +171,7 @@ fn unknown_workspace(cx: &mut Cx) -> Result<(), Stop> {
 }
 
 /// Damages the files that hold an instance, one at a time and in several ways, and looks what comes of it.
-fn damaged(cx: &mut Cx, look: fn(&Cx, &str, &str) -> Result<(), Stop>) -> Result<(), Stop> {
+pub(super) fn damaged(cx: &Cx, look: impl Fn(&Cx, &str, &str) -> Result<(), Stop>) -> Result<(), Stop> {
     let mut workspace = cx.workspace();
     let mut texts = canaries(cx, &mut workspace);
     let mut driver = cx.open()?;

@@ -1,9 +1,17 @@
 //! What no driver may ever send: each message of every check is looked at, and counts here.
 
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 
 use serde_json::json;
 
+use super::{
+    instances::{installing, with},
+    list::damaged,
+};
 use crate::{
     check::{Check, Need},
     client::Driver,
@@ -83,8 +91,10 @@ pub(super) const CHECKS: &[Check] = &[
 fn tour(cx: &mut Cx) -> Result<(), Stop> {
     let suite = std::sync::Arc::clone(&cx.suite);
     suite.toured.call_once(|| {
-        if let Err(stop) = life(cx) {
-            cx.transcript.note(&format!("the tour ended early: {stop}"));
+        for part in [life, trouble, damage] {
+            if let Err(stop) = part(cx) {
+                cx.transcript.note(&format!("the tour ended early: {stop}"));
+            }
         }
     });
     Ok(())
@@ -114,6 +124,40 @@ fn life(cx: &Cx) -> Result<(), Stop> {
     driver.ok("remove", &of(&id))?;
     let _ = driver.call("info", &of(&id))?;
     driver.shutdown()
+}
+
+/// What goes wrong in the middle of a change.
+fn trouble(cx: &Cx) -> Result<(), Stop> {
+    let mut driver = cx.open()?;
+    let file = |path: &str| json!({"path": path, "contentBase64": ""});
+    for workspace in [
+        with(cx.workspace(), "files", json!([file("a"), file("a/b")])),
+        installing(cx.workspace(), &["exit 3"]),
+    ] {
+        let _ = driver.call("create", &workspace)?;
+    }
+    if cx.declares("ports") {
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let ports = json!([{"target": 8080, "host": holder.local_addr()?.port()}]);
+        let id = id_of(&driver.ok("create", &with(cx.workspace(), "ports", ports))?);
+        let _ = driver.call("start", &start(&id))?;
+    }
+    driver.shutdown()
+}
+
+/// An instance whose files are damaged, until one is found out.
+fn damage(cx: &Cx) -> Result<(), Stop> {
+    let is_found = Cell::new(false);
+    damaged(cx, |cx, id, _| {
+        if is_found.get() {
+            return Ok(());
+        }
+        let mut driver = cx.open()?;
+        let _ = driver.call("list", &json!({}))?;
+        let info = driver.call("info", &of(id))?;
+        is_found.set(info.is_ok_and(|info| info["state"] == "error" || info["state"] == "unknown"));
+        driver.shutdown()
+    })
 }
 
 fn look(driver: &mut Driver, id: &str) -> Result<(), Stop> {

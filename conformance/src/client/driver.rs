@@ -21,6 +21,7 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
+    programs,
     stop::{Stop, ensure, fail},
     watch::Watch,
 };
@@ -73,7 +74,7 @@ impl Driver {
     pub(crate) fn start(launch: &Launch) -> Result<Self, Stop> {
         let mut command = command(launch);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let started = command.spawn();
+        let started = programs::start(|| command.spawn());
         let mut child = started.map_err(|error| {
             Stop::Failed(format!("{} can't be started: {error}", launch.program.display()))
         })?;

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use kdn_protocol::Error;
@@ -64,9 +64,22 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Removes a file, which may be absent.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// What `replace` writes to first, and leaves behind when it is killed.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
 /// Replaces a file as a whole, so that it is the old one or the new one even if the power fails. One writer at a time.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let new = path.with_extension("new");
+    let new = unfinished(path);
     let write = || -> io::Result<()> {
         if let Err(error) = fs::remove_file(&new)
             && error.kind() != io::ErrorKind::NotFound

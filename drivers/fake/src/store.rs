@@ -48,6 +48,7 @@ impl Store {
 
     /// All records, with the states of now. Needs no lock, since the file is never written in place.
     pub(crate) fn read(&self) -> Result<Book, Error> {
+        self.clean()?;
         let mut book = self.recorded()?;
         for record in book.instances.values_mut().filter(|record| record.state == State::Running) {
             if !live::is_running(&self.place(&record.id)) {
@@ -56,6 +57,17 @@ impl Store {
             }
         }
         Ok(book)
+    }
+
+    /// Removes the records that a killed driver did not finish writing, unless somebody is writing just now.
+    fn clean(&self) -> Result<(), Error> {
+        let unfinished = files::unfinished(&self.file());
+        if unfinished.exists()
+            && let Some(_lock) = claim::try_lock(&self.dir.join("lock"))?
+        {
+            files::remove_file(&unfinished)?;
+        }
+        Ok(())
     }
 
     /// The records as they are written.

@@ -1,13 +1,16 @@
 //! Defects of the profiles of the other capabilities, and of what is gated by them.
 
+use std::{collections::HashMap, net::TcpListener, path::Path};
+
 use kdn_protocol::ErrorKind::{InvalidWorkspace, Unsupported};
 use serde_json::Value;
 
 use super::{
     Defect, defect,
     hooks::{Flow, Hooks},
-    json::{edit, entries, forget, json, kind, list, retain, set, text},
-    wire::{Wire, shared},
+    json::{edit, entries, failure, forget, json, kind, list, retain, set, text},
+    stage::cut_loopback,
+    wire::{Wire, put, shared},
     workspace::copied,
 };
 
@@ -100,9 +103,21 @@ pub(super) const TABLE: &[Defect] = &[
         });
     }),
     defect("denies-allowed-hosts", "CAP-09", |shim| {
+        shim.on_manifest(|manifest| {
+            if let Some(policy) = manifest["capabilities"].get_mut("networkPolicy") {
+                set(policy, "hosts", true);
+            }
+        });
         shim.on_params(["create", "start"], |params, _| {
             if let Some(network) = params.get_mut("network") {
                 forget(network, "hosts");
+            }
+        });
+    }),
+    defect("denies-loopback", "CAP-10", |shim| {
+        shim.on_result("start", |instance, request, _| {
+            if request.params["network"]["mode"] == "deny" {
+                cut_loopback(text(&instance["info"], "pid"));
             }
         });
     }),
@@ -131,6 +146,19 @@ pub(super) const TABLE: &[Defect] = &[
             if let Some(port) = entries(workspace, "ports").next().filter(|port| port.get("host").is_none()) {
                 set(port, "host", free);
             }
+        });
+    }),
+    defect("keeps-ports-of-stopped-instances", "CAP-11", |shim| {
+        let kept = shared::<HashMap<String, Vec<TcpListener>>>();
+        let freed = kept.clone();
+        shim.on_result("stop", move |instance, request, _| {
+            let ports = entries(instance, "forwards").filter_map(|forward| forward["port"].as_u64());
+            let ports = ports.filter_map(|port| u16::try_from(port).ok());
+            let listeners = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).collect();
+            kept.borrow_mut().insert(request.instance().into(), listeners);
+        });
+        shim.on_params(["start", "remove"], move |params, _| {
+            freed.borrow_mut().remove(text(params, "id"));
         });
     }),
     // Features.
@@ -212,17 +240,48 @@ pub(super) const TABLE: &[Defect] = &[
     defect("prefers-its-own-store", "CAP-20", |shim| {
         shim.on_params("start", |params, _| change_secrets(params, |_| "from the store".into()));
     }),
+    defect("knows-no-store", "CAP-20", |shim| {
+        shim.on_result("create", |instance, request, wire| {
+            let variables = request.params["environment"].as_array().into_iter().flatten();
+            let names: Vec<_> = variables.filter_map(|variable| variable.get("secret")).collect();
+            wire.remember(&format!("needs-{}", text(instance, "id")), &json!(names));
+        });
+        shim.on_request("start", |frame, wire| {
+            let params = &frame["params"];
+            let needed = wire.recall(&format!("needs-{}", text(params, "id"))).unwrap_or_default();
+            let mut needed = needed.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let missing = needed.find(|name| params["secretValues"].get(name).is_none());
+            if let Some(name) = missing {
+                let mut response = failure(&frame["id"], InvalidWorkspace, "a secret has no value");
+                set(&mut response["error"]["data"], "fieldPath", format!("secretValues.{name}"));
+                wire.running.remove(&frame["id"].to_string());
+                wire.tell(&response);
+            }
+            Flow::drop_if(missing.is_some())
+        });
+    }),
     // Mounts.
     defect("mounts-copies", "CAP-21", |shim| {
         shim.on_params("create", |workspace, wire: &mut Wire| {
             for (i, mount) in entries(workspace, "mounts").enumerate() {
                 let copy = wire.memory().join(format!("mount-{i}"));
-                edit(mount, "host", |host| copied(std::path::Path::new(host), &copy));
+                edit(mount, "host", |host| copied(Path::new(host), &copy));
             }
         });
     }),
     defect("mounts-nothing", "CAP-21", |shim| {
         shim.on_params("create", |workspace, _| drop(forget(workspace, "mounts")));
+    }),
+    defect("remove-writes-to-the-mounts", "REMOVE-04", |shim| {
+        shim.on_result("create", |instance, request, wire| {
+            wire.remember(&format!("mounts-{}", text(instance, "id")), &request.params["mounts"]);
+        });
+        shim.on_result("remove", |_, request, wire| {
+            let mut mounts = wire.recall(&format!("mounts-{}", request.instance())).unwrap_or_default();
+            for mount in mounts.as_array_mut().into_iter().flatten() {
+                put(&Path::new(text(mount, "host")).join(".kdn-removed"), "");
+            }
+        });
     }),
     defect("lets-read-only-mounts-be-written", "CAP-22", |shim| {
         shim.on_params("create", |workspace, _| {
@@ -258,7 +317,7 @@ fn shift(port: &mut Value, by: i64) {
 
 /// A port of the host that nobody listens at.
 fn unused_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0");
+    let listener = TcpListener::bind("127.0.0.1:0");
     listener.and_then(|listener| listener.local_addr()).map_or(9, |address| address.port())
 }
 

@@ -309,6 +309,9 @@ pub(super) const TABLE: &[Defect] = &[
             add(result, "agents", agents);
         });
     }),
+    defect("lists-agents-without-a-name", "CAP-01", |shim| {
+        shim.on_result("listAgents", |result, _, _| add(result, "agents", [json!({})]));
+    }),
     defect("is-called-otherwise", "MAN-01", |shim| {
         shim.on_manifest(|manifest| edit(manifest, "type", |name| format!("{name}-ng")));
     }),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Defect, defect,
     hooks::{ANY, CHANGES, Flow, INSTANCE, NO_REQUEST},
-    json::{edit, error, failure, forget, json, kind, object, set, set_kind, succeed},
+    json::{edit, error, failure, forget, json, kind, set, set_kind, succeed},
     wire::{Wire, shared},
 };
 
@@ -53,6 +53,9 @@ pub(super) const TABLE: &[Defect] = &[
             wire.tell(&json!([frame]));
             Flow::Drop
         });
+    }),
+    defect("says-goodbye-without-newline", "WIRE-02", |shim| {
+        shim.on_exit(|_, wire| wire.print("bye"));
     }),
     defect("leaves-the-last-line-open", "WIRE-02", |shim| {
         shim.on_answer("shutdown", |frame, _, wire| {
@@ -155,8 +158,6 @@ pub(super) const TABLE: &[Defect] = &[
             {
                 shorten(&mut frame);
                 wire.send(&frame);
-                wire.end();
-                wire.status = Some(1);
                 return Flow::Drop;
             }
             Flow::Pass
@@ -419,32 +420,6 @@ pub(super) const TABLE: &[Defect] = &[
                 wire.refuse(&frame["id"], InvalidParams, "params are missing");
             }
             Flow::drop_if(is_bare)
-        });
-    }),
-    defect("answers-missing-fields-with-internal", "WIRE-32", |shim| {
-        shim.on_error(["create", "start", "stop", "remove", "info", "terminal"], |error, request, _| {
-            if error["code"] == json!(-32602) && request.params.is_object() {
-                set_kind(error, Internal);
-            }
-        });
-    }),
-    defect("takes-numbers-for-ids", "WIRE-32", |shim| {
-        shim.on_params(["start", "stop", "remove", "info"], |params, _| {
-            if let Some(number) = params.get("id").filter(|id| id.is_number()).map(Value::to_string) {
-                set(params, "id", number);
-            }
-        });
-    }),
-    defect("takes-text-for-numbers", "WIRE-32", |shim| {
-        shim.on_params("stop", |params, _| {
-            if params.get("graceSeconds").is_some_and(|grace| !grace.is_u64()) {
-                forget(params, "graceSeconds");
-            }
-        });
-    }),
-    defect("needs-no-network-to-start", "WIRE-32", |shim| {
-        shim.on_params("start", |params, _| {
-            object(params, "network");
         });
     }),
     defect("answers-unknown-notifications", "WIRE-33", |shim| {

@@ -15,8 +15,8 @@
 //! * the closure says what to do by calling methods of [`Hooks`], and in them those of [`wire::Wire`] and the small
 //!   changes of [`json`]. What must be known later is a variable that the inner closures own, [`wire::shared`] where
 //!   several do, and `Wire::remember` where another process of the driver must know it, too;
-//! * a test holds the tables to the specification: each sentence that a driver is bound by is broken by a defect, or is
-//!   among the exceptions of `tests.rs`, with the reason.
+//! * a test holds the tables to the specification: each sentence that a driver is bound by is broken by a defect;
+//! * `conformance/tests/matrix.txt` says which checks each makes fail: add a line.
 //!
 //! A defect breaks as little else as it can: it leaves alone what another check looks at, and does not make a host
 //! wait where a wrong answer does as well.
@@ -31,6 +31,7 @@ mod json;
 mod lifecycle;
 mod lines;
 mod orders;
+mod params;
 mod robustness;
 mod security;
 mod shim;
@@ -70,6 +71,7 @@ const fn defect(name: &'static str, breaks: &'static str, set_up: fn(&mut Hooks)
 fn all() -> impl Iterator<Item = &'static Defect> {
     let tables = [
         framing::TABLE,
+        params::TABLE,
         core::TABLE,
         errors::TABLE,
         lifecycle::TABLE,

@@ -11,7 +11,7 @@ use super::{
     defect,
     hooks::{CHANGES, Flow, Hooks},
     json::{edit, entries, forget, kind, set, succeed, text},
-    lifecycle::is_alive,
+    lifecycle::{is_alive, of_instance, remember_environment, straggle},
     wire::{Wire, put},
 };
 
@@ -141,6 +141,22 @@ pub(super) const TABLE: &[Defect] = &[
                 wire.die(0);
             }
             Flow::Pass
+        });
+    }),
+    defect("leaves-half-a-stop-at-the-end", "LIFE-24", |shim| {
+        remember_environment(shim);
+        shim.watch("stop");
+        shim.on_end(|wire| {
+            for request in wire.running.values().filter(|request| request.method == "stop") {
+                straggle(wire, of_instance(wire, request.instance()));
+                wire.remember(&format!("half-{}", request.instance()), &json!(true));
+            }
+            Flow::Pass
+        });
+        shim.on_instance(|instance, wire| {
+            if wire.recall(&format!("half-{}", text(instance, "id"))).is_some() {
+                set(instance, "state", "stopped");
+            }
         });
     }),
 ];

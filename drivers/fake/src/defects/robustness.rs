@@ -11,15 +11,20 @@ use super::{
     json::{add, forget, set},
     lifecycle::{is_alive, straggle},
     stage::Straggler,
-    wire::{Wire, put},
+    wire::{Wire, put, shared},
 };
 
 pub(super) const TABLE: &[Defect] = &[
     defect("finishes-what-runs-at-the-end", "LIFE-24", |shim| {
-        shim.on_end(|wire| Flow::drop_if(is_working(wire)));
-        shim.on_answer(CHANGES, |_, _, wire| {
+        let is_over = shared::<bool>();
+        let has_ended = is_over.clone();
+        shim.on_end(move |wire| {
+            *is_over.borrow_mut() = true;
+            Flow::drop_if(is_working(wire))
+        });
+        shim.on_answer(CHANGES, move |_, _, wire| {
             // The answer at hand is counted no more.
-            if !is_working(wire) {
+            if *has_ended.borrow() && !is_working(wire) {
                 wire.later(Duration::from_millis(50), Wire::end);
             }
             Flow::Pass

@@ -4,6 +4,7 @@ use std::{
     fs::{self, Permissions},
     io::Write,
     os::unix::fs::PermissionsExt,
+    path::Path,
     time::Duration,
 };
 
@@ -124,6 +125,26 @@ pub(super) const TABLE: &[Defect] = &[
     defect("replaces-what-is-not-ascii", "SEC-09", |shim| {
         change_values(shim, |value| value.replace(|c: char| !c.is_ascii(), "?"));
         change_arguments(shim, |word| word.replace(|c: char| !c.is_ascii(), "?"));
+    }),
+    defect("cuts-paths-at-colons", "SEC-09", |shim| {
+        // As a backend does that is told `host:inside`, and makes the folders that it misses.
+        shim.on_params("create", |workspace, _| {
+            edit(workspace, "sourcePath", |path| match path.split_once(':') {
+                Some((cut, _)) if Path::new(path).is_dir() => {
+                    let _ = fs::create_dir_all(cut);
+                    cut.into()
+                }
+                _ => path.into(),
+            });
+        });
+    }),
+    defect("prints-odd-options", "WIRE-02", |shim| {
+        shim.on_error("create", |_, request, wire| {
+            let names = request.params["options"].as_object().into_iter().flat_map(serde_json::Map::keys);
+            for name in names.filter(|name| name.contains(char::is_control)) {
+                wire.print(format!("what is {name}?\n"));
+            }
+        });
     }),
     defect("passes-its-environment-on", "LIFE-20", |shim| {
         let mut words = vec!["/usr/bin/env".to_owned()];

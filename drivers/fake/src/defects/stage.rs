@@ -3,6 +3,8 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs::{self, File},
+    os::fd::AsFd,
     os::unix::process::{CommandExt, parent_id},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
@@ -18,6 +20,11 @@ use nix::{
     unistd::setsid,
 };
 
+use rustix::{
+    net::{AddressFamily, SendFlags, SocketType, send, socket},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
 use super::{BEHIND, DEFECT, variable};
 
 /// Says which stage this process is in.
@@ -30,6 +37,7 @@ pub(super) fn enter() -> Option<ExitCode> {
     let (name, number) = (words.next()?, words.next()?.parse().ok()?);
     match name {
         "driver" => Some(become_driver(number)),
+        "loopback" => Some(cut(number).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)),
         _ => Some(linger(
             words.next()? == "apart",
             Duration::from_millis(number.into()),
@@ -113,6 +121,31 @@ fn own() -> Command {
 #[expect(clippy::disallowed_methods, reason = "the one place of the defects that starts processes")]
 fn command(program: &Path) -> Command {
     Command::new(program)
+}
+
+/// Takes the loopback interface down where the children of a process live, if that is a world of its own.
+pub(super) fn cut_loopback(supervisor: &str) {
+    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"));
+    for child in children.unwrap_or_default().split_whitespace() {
+        let mut command = own();
+        command.env(STAGE, format!("loopback {child}")).stdin(Stdio::null()).stdout(Stdio::null());
+        let _ = command.status();
+    }
+}
+
+/// Takes the loopback interface down in the network of a process: a message of netlink.
+fn cut(pid: u32) -> std::io::Result<()> {
+    let [user, net] = ["user", "net"].map(|name| File::open(format!("/proc/{pid}/ns/{name}")));
+    let (user, net) = (user?, net?);
+    move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
+    move_into_link_name_space(net.as_fd(), Some(LinkNameSpaceType::Network))?;
+    // The header: 32 bytes, RTM_NEWLINK, NLM_F_REQUEST, no number, from nobody. The interface: of any family and type,
+    // the first, no flags, of which IFF_UP is changed.
+    let words: [u32; 8] = [32, 16 | 1 << 16, 0, 0, 0, 1, 0, 1];
+    let message: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+    send(&socket, &message, SendFlags::empty())?;
+    Ok(())
 }
 
 /// A process that a defect leaves behind.

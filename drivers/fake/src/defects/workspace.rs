@@ -315,13 +315,6 @@ pub(super) const TABLE: &[Defect] = &[
             edit(file, "path", |path| path.rsplit('/').next().unwrap_or_default().into());
         });
     }),
-    defect("gives-files-to-somebody-else", "WORK-07", |shim| {
-        shim.on_result("create", |instance, _, wire| {
-            for home in wire.homes(text(instance, "id")) {
-                give_away(&home);
-            }
-        });
-    }),
     defect("makes-files-unreadable", "WORK-06 WORK-07", |shim| change_modes(shim, |mode| mode & !0o444)),
     defect("writes-through-links", "WORK-08", |shim| {
         shim.on_params("create", |workspace, wire| {
@@ -566,17 +559,6 @@ fn rename(shim: &mut Hooks, out: impl Fn(&str) -> String + 'static, back: impl F
     shim.on_params(["start", "stop", "remove", "info", "terminal", "dashboard"], move |params, _| {
         edit(params, "id", &back);
     });
-}
-
-/// Gives all that is in a folder to a user who is nobody here.
-fn give_away(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() && !path.is_symlink() {
-            give_away(&path);
-        }
-        let _ = chown(&path, Some(12345), Some(12345));
-    }
 }
 
 /// The path of a copy of a folder, or the folder's own when it is not there.

@@ -13,6 +13,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// The variable whose value is the mark.
 pub(super) const MARK: &str = "KDN_FAKE_INSTANCE";
 
+/// The flag of a thread of the kernel, as `/proc/<pid>/stat` shows it.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
 /// How long the kernel may take to end killed processes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,11 +48,13 @@ struct Members {
     marked: String,
     /// Those that were found so far. They and what is below them are members even if what was above them has ended.
     known: HashSet<Process>,
+    /// Threads of the kernel, most of what there is on an idle machine: nobody's, and not looked at again.
+    kernel: HashSet<i32>,
 }
 
 impl Members {
     fn new(mark: &str) -> Self {
-        Self { marked: format!("{MARK}={mark}"), known: HashSet::new() }
+        Self { marked: format!("{MARK}={mark}"), known: HashSet::new(), kernel: HashSet::new() }
     }
 
     fn kill(&mut self) -> Result<(), Error> {
@@ -86,7 +91,10 @@ impl Members {
     fn find(&mut self) -> Result<(Vec<Process>, Vec<Process>), Error> {
         let entries = fs::read_dir("/proc")?.flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let all: Vec<Process> = pids.filter_map(Process::read).collect();
+        let pids = pids.filter(|pid| !self.kernel.contains(pid));
+        let (kernel, all): (Vec<_>, Vec<_>) =
+            pids.filter_map(Process::read).partition(|process| process.is_kernel);
+        self.kernel.extend(kernel.iter().map(|process| process.pid));
         let is_root = |process: &&Process| self.known.contains(process) || process.is_marked(&self.marked);
         let mut members: HashSet<i32> = all.iter().filter(is_root).map(|process| process.pid).collect();
         loop {
@@ -120,6 +128,7 @@ struct Process {
     parent: i32,
     /// When it began: pids are used again.
     start: u64,
+    is_kernel: bool,
 }
 
 /// A process may change its parent, and stays the same.
@@ -144,8 +153,13 @@ impl Process {
         // The name in parentheses may hold anything.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let ended = matches!(*fields.first()?, "Z" | "X");
-        let process =
-            Self { pid, parent: fields.get(1)?.parse().ok()?, start: fields.get(19)?.parse().ok()? };
+        let flags: u32 = fields.get(6)?.parse().ok()?;
+        let process = Self {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+            is_kernel: flags & KERNEL_THREAD != 0,
+        };
         (!ended).then_some(process)
     }
 
