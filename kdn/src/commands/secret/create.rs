@@ -13,7 +13,7 @@ use crate::{
 
 /// Make a secret
 ///
-/// Its value goes to the keychain of the system; or, where there is none, to the file that $KDN_SECRETS_FILE names.
+/// Its value goes to the keychain of the system, or to the file that $KDN_SECRETS_FILE names where that is set.
 /// Without --value it is read from standard input, and at a terminal it is asked for. What is on a command line can be
 /// seen by every program on this machine.
 ///
