@@ -18,6 +18,8 @@ pub struct Env {
     pub autocomplete_ignore_ids: bool,
     /// `KDN_DRIVER_PATH`: folders that are searched for drivers before `PATH`.
     pub driver_path: Option<OsString>,
+    /// `KDN_SECRETS_FILE`: the file that holds the values of secrets in place of the keychain.
+    pub secrets_file: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<OsString>,
     /// `HOME`, or `USERPROFILE` on Windows.
@@ -33,6 +35,12 @@ impl Env {
         Self::from_lookup(|name| std::env::var_os(name))
     }
 
+    /// The value of a variable that the user names, as text.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn named(name: &str) -> Result<String, std::env::VarError> {
+        std::env::var(name)
+    }
+
     /// Reads from anything that knows the value of a variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
@@ -45,6 +53,7 @@ impl Env {
             init_auto_start: flag("KDN_INIT_AUTO_START"),
             autocomplete_ignore_ids: flag("KDN_AUTOCOMPLETE_IGNORE_IDS"),
             driver_path: get("KDN_DRIVER_PATH"),
+            secrets_file: get("KDN_SECRETS_FILE").map(PathBuf::from),
             path: get("PATH"),
             home: get(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from),
             dumb_terminal: text("TERM").is_some_and(|term| term == "dumb"),

@@ -11,6 +11,7 @@ pub mod output;
 pub mod process;
 pub mod project;
 pub mod runtimes;
+pub mod secrets;
 pub mod workspaces;
 
 /// The version of kdn.

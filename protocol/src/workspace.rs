@@ -265,6 +265,20 @@ pub struct SecretSpec {
     pub env_names: Vec<String>,
 }
 
+impl SecretSpec {
+    /// A secret that is the whole value of `header`, for no host yet.
+    pub fn new(name: impl Into<String>, header: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            hosts: Vec::new(),
+            path: None,
+            header: header.into(),
+            header_template: whole_value(),
+            env_names: Vec::new(),
+        }
+    }
+}
+
 fn whole_value() -> String {
     "${value}".into()
 }

@@ -8,5 +8,5 @@ mod run;
 mod signals;
 mod usage;
 
-pub(crate) use root::{Cli, Command, RuntimeCommand};
+pub(crate) use root::{Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand};
 pub use run::main;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{info, init, list, remove, runtime, start, stop, terminal};
+use crate::commands::{info, init, list, provider, remove, runtime, secret, service, start, stop, terminal};
 
 /// Run AI agents in isolated workspaces
 ///
@@ -42,6 +42,31 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<WorkspaceCommand>,
     },
+    /// Manage secrets
+    #[command(after_help = "Examples:
+  kdn secret create my-token --type github --value ghp_example
+  kdn secret list
+  kdn secret remove example-token")]
+    Secret {
+        #[command(subcommand)]
+        command: Option<SecretCommand>,
+    },
+    /// Show the services that secrets can belong to
+    #[command(after_help = "Examples:
+  kdn service list")]
+    Service {
+        #[command(subcommand)]
+        command: Option<ServiceCommand>,
+    },
+    /// Manage providers of models
+    #[command(after_help = "Examples:
+  kdn provider create work --type anthropic --token sk-example
+  kdn provider list
+  kdn provider remove example-provider")]
+    Provider {
+        #[command(subcommand)]
+        command: Option<ProviderCommand>,
+    },
     /// Manage runtimes
     #[command(after_help = "Examples:
   kdn runtime list
@@ -75,6 +100,25 @@ pub(crate) enum RuntimeCommand {
     Test(runtime::test::Args),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    Create(Box<secret::create::Args>),
+    List(secret::list::Args),
+    Remove(secret::remove::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    List(service::list::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    Create(Box<provider::create::Args>),
+    List(provider::list::Args),
+    Remove(provider::remove::Args),
+}
+
 impl Command {
     /// `kdn workspace start` is `kdn start`, and so on.
     pub(crate) fn without_group(self) -> Self {
@@ -98,8 +142,25 @@ impl Command {
             Self::Stop(args) => &args.change.output,
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
             Self::Runtime { command: Some(RuntimeCommand::New(args)) } => &args.output,
+            Self::Secret { command: Some(command) } => match command {
+                SecretCommand::Create(args) => &args.output,
+                SecretCommand::List(args) => &args.output,
+                SecretCommand::Remove(args) => &args.output,
+            },
+            Self::Service { command: Some(ServiceCommand::List(args)) } => &args.output,
+            Self::Provider { command: Some(command) } => match command {
+                ProviderCommand::Create(args) => &args.output,
+                ProviderCommand::List(args) => &args.output,
+                ProviderCommand::Remove(args) => &args.output,
+            },
             Self::Info(args) => &args.output,
-            Self::Terminal(_) | Self::Version | Self::Workspace { .. } | Self::Runtime { .. } => {
+            Self::Terminal(_)
+            | Self::Version
+            | Self::Workspace { .. }
+            | Self::Runtime { .. }
+            | Self::Secret { command: None }
+            | Self::Service { command: None }
+            | Self::Provider { command: None } => {
                 return false;
             }
         };

@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::{
-    Cli, Command, RuntimeCommand,
+    Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
     driver_flags::{self, Extended},
     signals, usage,
 };
@@ -100,7 +100,7 @@ async fn dispatch(
     options: DriverOptions,
     context: &Context,
 ) -> Result<u8, CommandError> {
-    use crate::commands::{info, init, list, remove, runtime, start, stop, terminal, version};
+    use crate::commands::{info, init, list, remove, runtime, service, start, stop, terminal, version};
 
     match command {
         None => help(&[]),
@@ -121,8 +121,34 @@ async fn dispatch(
             runtime::test::run(args, context).await
         }
         Some(Command::Runtime { command: None }) => help(&["runtime"]),
+        Some(Command::Secret { command: Some(command) }) => secret(command, context).await,
+        Some(Command::Secret { command: None }) => help(&["secret"]),
+        Some(Command::Service { command: Some(ServiceCommand::List(args)) }) => service::list::run(&args),
+        Some(Command::Service { command: None }) => help(&["service"]),
+        Some(Command::Provider { command: Some(command) }) => provider(command, context).await,
+        Some(Command::Provider { command: None }) => help(&["provider"]),
         Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
         Some(Command::Version) => version::run(),
+    }
+}
+
+async fn secret(command: SecretCommand, context: &Context) -> Result<u8, CommandError> {
+    use crate::commands::secret::{create, list, remove};
+
+    match command {
+        SecretCommand::Create(args) => create::run(*args, context).await,
+        SecretCommand::List(args) => list::run(&args, context),
+        SecretCommand::Remove(args) => remove::run(args, context).await,
+    }
+}
+
+async fn provider(command: ProviderCommand, context: &Context) -> Result<u8, CommandError> {
+    use crate::commands::provider::{create, list, remove};
+
+    match command {
+        ProviderCommand::Create(args) => create::run(*args, context).await,
+        ProviderCommand::List(args) => list::run(&args, context),
+        ProviderCommand::Remove(args) => remove::run(args, context).await,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     files::absolute,
     output::{CommandError, Notes},
     runtimes::{Catalog, Host, Search},
+    secrets::Secrets,
     workspaces::{Manager, Store},
 };
 
@@ -42,10 +43,20 @@ impl Context {
         self.manager_with(report.stderr(), report.notes())
     }
 
+    /// The secrets, for a command without progress.
+    pub(crate) fn secrets(&self) -> Secrets {
+        self.secrets_with(&Notes::default())
+    }
+
+    fn secrets_with(&self, notes: &Notes) -> Secrets {
+        Secrets::new(&self.storage, &self.env, &self.interrupts, notes)
+    }
+
     fn manager_with(&self, stderr: Option<OutputSink>, notes: Notes) -> Manager {
         let own = std::env::current_exe().ok();
         let search = Search::new(&self.env, &self.storage, own.as_deref());
         Manager {
+            secrets: self.secrets_with(&notes),
             store: Store::new(&self.storage),
             catalog: Catalog::new(search, &self.storage),
             host: Host { storage: self.storage.clone(), interrupts: self.interrupts.clone(), stderr },

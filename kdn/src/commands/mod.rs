@@ -4,17 +4,22 @@
 
 mod change;
 mod context;
+mod named;
 mod report;
 mod request;
 mod settings;
 mod show;
+mod value;
 
 pub(crate) mod args;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod provider;
 pub(crate) mod remove;
 pub(crate) mod runtime;
+pub(crate) mod secret;
+pub(crate) mod service;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod terminal;

@@ -59,16 +59,11 @@ impl Request {
         manifest: &Manifest,
         notes: &Notes,
     ) -> Result<New, CommandError> {
+        let store = context.secrets();
         let WorkspaceConfig { features, secrets, .. } = &self.config;
-        for (field, is_set) in [("features", !features.is_empty()), ("secrets", !secrets.is_empty())] {
-            if is_set {
-                let error = CommandError::new(format!(
-                    "{field:?} of the configuration can't be given to a workspace"
-                ));
-                return Err(
-                    error.with_hint(format!("Remove {field:?} from the configuration: it is not supported"))
-                );
-            }
+        if !features.is_empty() {
+            let error = CommandError::new("\"features\" of the configuration can't be given to a workspace");
+            return Err(error.with_hint("Remove \"features\" from the configuration: it is not supported"));
         }
         if !manifest.isolated {
             notes.say(&format!(
@@ -96,6 +91,11 @@ impl Request {
         workspace.mounts = expanded.mounts;
         workspace.ports = expanded.ports;
         workspace.network = expanded.network;
+        let own: Vec<&str> = workspace.environment.iter().map(|variable| &*variable.name).collect();
+        workspace.secrets = store.specs(secrets, &own).map_err(|(i, error)| {
+            CommandError::from(error).context(format!("failed to get secret {:?} at index {i}", secrets[i]))
+        })?;
+        store.allow(&mut workspace.network, secrets)?;
         workspace.limits = expanded.limits;
         workspace.options = options;
         settings::add(&mut workspace, &self.config, &places, manifest, context, notes)?;

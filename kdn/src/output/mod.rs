@@ -5,6 +5,7 @@ pub mod json;
 mod notes;
 pub mod path;
 pub mod progress;
+pub mod prompt;
 pub mod stream;
 pub mod table;
 pub mod time;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kdn_protocol::{
-    Capabilities, State, Workspace,
+    State, Workspace,
     host::{HostError, Observer, Session},
     method::Create,
 };
@@ -15,6 +15,7 @@ use super::{
     manager::{checked, failed, unfit},
     name, reach,
     recover::remove_instances,
+    secrets,
 };
 use crate::{output::CommandError, runtimes::at_fault};
 
@@ -81,12 +82,15 @@ impl Manager {
         let capabilities = &session.manifest().capabilities;
         workspace.network = reach::with_model(workspace.network, workspace.model.as_deref(), capabilities);
         check(&workspace, session)?;
+        let secrets = secrets::needed(&workspace, &session.manifest().capabilities);
+        let values = if start { self.secret_values(&secrets).await? } else { self.find_secrets(&secrets)? };
 
         let pending = self.store.reserve(&workspace.name, &workspace.workspace_id, &driver);
         let pending = pending.map_err(CommandError::from)?;
         workspace.name.clone_from(&pending.reservation().name);
         let network = workspace.network.clone();
         let mut record = record_of(&workspace, &driver, configuration);
+        record.secrets = secrets;
         let instance = match session.call::<Create>(&workspace, observer).await {
             Ok(instance) => instance,
             Err(error) => return Err(self.failed_create(pending, error)),
@@ -108,7 +112,7 @@ impl Manager {
         }
         let _lock = pending.commit(record.clone()).map_err(CommandError::from)?;
         if start {
-            let started = self.start_in(session, &mut record, network, observer).await;
+            let started = self.start_in(session, &mut record, network, values, observer).await;
             started.map_err(|error| {
                 let name = &record.name;
                 error.with_hint(format!(
@@ -134,23 +138,7 @@ impl Manager {
 fn check(workspace: &Workspace, session: &Session) -> Result<(), CommandError> {
     let capabilities = &session.manifest().capabilities;
     let needs = workspace.validate().and_then(|()| workspace.check_needs(capabilities));
-    needs
-        .and_then(|()| check_secrets(workspace, capabilities))
-        .map_err(|error| unfit(CREATE, &session.manifest().r#type, error))
-}
-
-/// kdn has no secrets of its own, so all that a workspace names must be in the runtime's own store.
-fn check_secrets(workspace: &Workspace, capabilities: &Capabilities) -> Result<(), kdn_protocol::Error> {
-    let variables = workspace.environment.iter().enumerate();
-    let mut secrets = variables.filter_map(|(i, variable)| Some((i, variable.secret.as_ref()?)));
-    match secrets.next() {
-        Some((i, secret)) if capabilities.runtime_secrets.is_none() => {
-            let error =
-                kdn_protocol::Error::unsupported(format!("it has no store for the secret {secret:?}"));
-            Err(error.field(format!("environment[{i}].secret")))
-        }
-        _ => Ok(()),
-    }
+    needs.map_err(|error| unfit(CREATE, &session.manifest().r#type, error))
 }
 
 /// Removes what was made. Not by the id that the driver gave, which may be that of another workspace.
@@ -188,6 +176,7 @@ fn record_of(workspace: &Workspace, driver: &str, configuration: PathBuf) -> Rec
         project: workspace.project_id.clone(),
         agent: workspace.agent.name.clone(),
         model: workspace.model.clone(),
+        secrets: Vec::new(),
         created_at: Timestamp::now(),
         started_at: None,
         unknown: Map::new(),

@@ -13,6 +13,7 @@ use super::{
     Manager, Record, WorkspaceLock,
     manager::{Owned, belongs, changed, checked, failed, unfit},
     reach,
+    secrets::Values,
 };
 use crate::{
     config::{expand, levels},
@@ -37,11 +38,12 @@ impl Manager {
         let session = self.session(&record).await?;
         let started = async {
             let network = self.network_policy(&record)?;
+            let secrets = self.secret_values(&record.secrets).await?;
             let instance = self.inspect(&session, &record).await?;
             if instance.is_none_or(|instance| instance.state != State::Running) {
                 record.started_at = None;
             }
-            self.start_in(&session, &mut record, network, observer).await
+            self.start_in(&session, &mut record, network, secrets, observer).await
         }
         .await;
         self.close(session).await;
@@ -55,6 +57,7 @@ impl Manager {
         session: &Session,
         record: &mut Record,
         network: Network,
+        secrets: Values,
         observer: Observer<'_>,
     ) -> Result<(), CommandError> {
         let doing = "failed to start runtime instance";
@@ -62,7 +65,8 @@ impl Manager {
         let network = reach::with_model(network, record.model.as_deref(), capabilities);
         let fits = network.check_needs(capabilities);
         fits.map_err(|error| unfit(doing, &record.runtime.kind, error))?;
-        let params = StartParams::new(&record.runtime.instance_id, network);
+        let mut params = StartParams::new(&record.runtime.instance_id, network);
+        params.secret_values = secrets;
         let answer = session.call::<Start>(&params, observer).await;
         let instance = answer.map_err(|error| failed(&self.host, doing, error))?;
         record.update(changed(record, doing, &State::Running, instance)?);
@@ -168,7 +172,9 @@ impl Manager {
     pub(super) fn network_policy(&self, record: &Record) -> Result<Network, CommandError> {
         let storage = self.store.storage();
         let loaded = levels::load(&record.paths.configuration, storage, &record.project, &record.agent)?;
-        Ok(expand::network(&loaded.config.network)?)
+        let mut network = expand::network(&loaded.config.network)?;
+        self.secrets.allow(&mut network, &loaded.config.secrets)?;
+        Ok(network)
     }
 
     /// The state of a workspace's instance now. `None`: the driver has no such instance any more.

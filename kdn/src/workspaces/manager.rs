@@ -11,6 +11,7 @@ use super::{Record, Result as StoreResult, Store, WorkspaceLock, find};
 use crate::{
     output::{CommandError, Notes},
     runtimes::{Catalog, Driver, Host, at_fault},
+    secrets::Secrets,
 };
 
 /// Makes, changes and removes workspaces.
@@ -22,6 +23,8 @@ pub struct Manager {
     pub catalog: Catalog,
     /// How drivers are started.
     pub host: Host,
+    /// The secrets of workspaces.
+    pub secrets: Secrets,
     /// Where warnings go.
     pub notes: Notes,
 }

@@ -15,6 +15,7 @@ mod plan;
 mod reach;
 mod record;
 mod recover;
+mod secrets;
 mod store;
 mod terminal;
 

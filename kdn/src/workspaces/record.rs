@@ -30,6 +30,9 @@ pub struct Record {
     /// The model id, as the user gave it.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The secrets whose values each start sends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// When it was made; [`Record::ZERO_TIME`] in an entry that is older than this key.
     #[serde(default = "zero_time")]
     pub created_at: Timestamp,
@@ -142,6 +145,7 @@ impl Record {
             project: "/src/app".to_owned(),
             agent: "claude".to_owned(),
             model: None,
+            secrets: Vec::new(),
             created_at: "2026-05-24T10:00:00.5Z".parse().unwrap(),
             started_at: None,
             unknown: Map::new(),

@@ -60,8 +60,11 @@ impl Manager {
             let Owned { mut record, lock: _lock } = self.own(&record.id).await?;
             record.started_at = None;
             let network = self.network_policy(&record)?;
-            let started = self.start_in(session, &mut record, network, observer).await;
-            started.map_err(|error| error.context("failed to auto-start instance"))?;
+            let started = async {
+                let secrets = self.secret_values(&record.secrets).await?;
+                self.start_in(session, &mut record, network, secrets, observer).await
+            };
+            started.await.map_err(|error| error.context("failed to auto-start instance"))?;
             plan = session.call::<Terminal>(&params, &mut ignore_events).await;
         }
         let plan = plan.map_err(|error| failed(&self.host, "failed to open a terminal", error))?;

@@ -9,6 +9,16 @@ use crate::support::{Env, skip_unless};
 const COMMANDS: &[&str] = &[
     "",
     "init",
+    "provider",
+    "provider create",
+    "provider list",
+    "provider remove",
+    "secret",
+    "secret create",
+    "secret list",
+    "secret remove",
+    "service",
+    "service list",
     "list",
     "remove",
     "start",
@@ -52,6 +62,9 @@ fn root() {
       stop       Stop a workspace
       terminal   Open a terminal in a workspace
       workspace  Manage workspaces
+      secret     Manage secrets
+      service    Show the services that secrets can belong to
+      provider   Manage providers of models
       runtime    Manage runtimes
       info       Show the version, the agents and the runtimes of this machine
       version    Print the version of kdn
@@ -84,8 +97,11 @@ fn no_command_is_missing_here() {
             .map(|name| format!("{parent} {name}").trim().to_owned())
             .collect()
     };
-    let mut all: Vec<String> =
-        ["", "workspace", "runtime"].into_iter().flat_map(of).chain([String::new()]).collect();
+    let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "runtime"]
+        .into_iter()
+        .flat_map(of)
+        .chain([String::new()])
+        .collect();
     all.sort();
     let mut known = COMMANDS.to_vec();
     known.sort_unstable();
@@ -106,6 +122,8 @@ fn every_example_works() {
                 env.tool(tool);
             }
             env.program("claude");
+            let values = env.root().join("values");
+            let env = env.set("KDN_SECRETS_FILE", values);
             env.program("kdn-conformance");
             let project = env.home().join("src/my-project");
             fs::create_dir(&project).unwrap();
@@ -113,6 +131,12 @@ fn every_example_works() {
             git(&project, &["commit", "-q", "--allow-empty", "-m", "start"]);
             if !example.starts_with("init") {
                 env.ok(&["init", project.to_str().unwrap(), "--agent", "claude"]);
+            }
+            if example.contains("remove example-") {
+                let secret = ["--type", "github", "--value", "x"];
+                env.ok(&[&["secret", "create", "example-token"], &secret[..]].concat());
+                let provider = ["--type", "anthropic", "--token", "x"];
+                env.ok(&[&["provider", "create", "example-provider"], &provider[..]].concat());
             }
             let home = env.home().display().to_string();
             let example = example

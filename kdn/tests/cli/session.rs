@@ -29,7 +29,7 @@ fn checkout(env: &Env) -> Option<()> {
     Some(())
 }
 
-fn sandbox() -> Option<Env> {
+pub(crate) fn sandbox() -> Option<Env> {
     if !cfg!(target_os = "linux") {
         skip("sandbox", "is there on Linux only");
         return None;

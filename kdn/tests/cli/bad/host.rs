@@ -133,12 +133,14 @@ fn what_a_driver_can_not_give_is_not_asked_for() {
     assert_eq!((asked("create"), asked("start")), (1, 0));
 }
 
-/// kdn has no secrets itself, so it takes only those that the runtime has.
+/// Those of variables are in the runtime's own store where it has one, and else kdn's.
 // SPEC: START-07, WORK-15
 #[test]
 fn secrets_stay_where_they_are() {
     let init = |misdeed| {
         let env = bad(misdeed);
+        let values = env.root().join("values");
+        let env = env.set("KDN_SECRETS_FILE", values);
         env.keep_requests();
         env.configure(&json!({"environment": [{"name": "TOKEN", "secret": "github"}]}));
         let run = env.run(&INIT);
@@ -149,12 +151,26 @@ fn secrets_stay_where_they_are() {
     assert_snapshot!(run, @r#"
     exit code 1
     --- stderr
-    Error: failed to create runtime instance: runtime "bad": it has no store for the secret "github"
-    Remove environment[0].secret from the configuration, or use another runtime
+    Error: failed to get the secrets of the workspace: secret "github": secret not found
+    'kdn secret create github ...' makes it; 'kdn secret list' shows those that are there
     "#);
+    env.ok(&["secret", "create", "github", "--type", "github", "--value", "hidden"]);
+    env.ok(&[&INIT[..], &["--start"]].concat());
+    env.ok(&["stop", "app"]);
+    env.ok(&["start", "app"]);
+    let with_value: Vec<Value> =
+        env.requests().into_iter().filter(|request| request.to_string().contains("hidden")).collect();
+    assert_eq!(with_value.len(), 2);
+    for request in with_value {
+        assert_eq!(
+            (&request["method"], &request["params"]["secretValues"]),
+            (&json!("start"), &json!({"github": "hidden"}))
+        );
+    }
 
     let (env, run) = init("keeps-secrets");
     assert_eq!(run.code, Some(0), "{run}");
+    env.ok(&["secret", "create", "github", "--type", "github", "--value", "hidden"]);
     env.ok(&["start", "app"]);
     for request in env.requests() {
         match request["method"].as_str().unwrap() {

@@ -1,0 +1,5 @@
+//! `kdn provider ...`
+
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod remove;

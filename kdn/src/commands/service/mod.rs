@@ -1,0 +1,3 @@
+//! `kdn service ...`
+
+pub(crate) mod list;

@@ -1,0 +1,133 @@
+//! `kdn provider`.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::support::Env;
+
+fn env() -> Env {
+    let env = Env::with_drivers(&[]);
+    let values = env.root().join("values");
+    env.set("KDN_SECRETS_FILE", values)
+}
+
+#[test]
+fn create_list_and_remove() {
+    let env = env();
+    assert_snapshot!(env.run(&["provider", "list"]), @r"
+    exit code 0
+    --- stdout
+    No providers found
+    ");
+    assert!(!env.storage().exists(), "reading creates nothing");
+    let create = |more: &[&'static str]| [&["provider", "create"], more].concat();
+    assert_snapshot!(env.run_with_stdin(&create(&["work", "--type", "anthropic"]), "canary\n"), @r#"
+    exit code 0
+    --- stdout
+    Provider "work" created successfully
+    "#);
+    let house = ["house", "--type", "anthropic", "--token", "x", "--url", "https://llm.example.com/v1"];
+    env.ok(&create(&house));
+    let cloud = [
+        "cloud",
+        "--type",
+        "vertexai",
+        "--project",
+        "p",
+        "--region",
+        "r",
+        "--credentials",
+        "/c",
+        "-o",
+        "json",
+    ];
+    assert_snapshot!(env.run(&create(&cloud)), @r#"
+    exit code 0
+    --- stdout
+    {
+      "name": "cloud"
+    }
+    "#);
+    assert_snapshot!(env.run(&["provider", "list"]), @r"
+    exit code 0
+    --- stdout
+    NAME   TYPE       PARAMS
+    cloud  vertexai   project=p, region=r, credentials=/c
+    house  anthropic  token=house/token, url=https://llm.example.com/v1
+    work   anthropic  token=work/token
+    ");
+    let json: serde_json::Value = serde_json::from_str(&env.ok(&["provider", "list", "-o", "json"])).unwrap();
+    assert_snapshot!(format!("{:#}", json["items"][2]), @r#"
+    {
+      "name": "work",
+      "params": [
+        {
+          "name": "token",
+          "value": "work/token"
+        }
+      ],
+      "type": "anthropic"
+    }
+    "#);
+    assert_snapshot!(env.run(&["secret", "list"]), @r"
+    exit code 0
+    --- stdout
+    NAME         TYPE       DESCRIPTION
+    house/token  other      Token of the provider house
+    work/token   anthropic  Token of the provider work
+    ");
+    let file = fs::read_to_string(env.storage().join("providers.json")).unwrap();
+    assert!(!file.contains("canary"), "{file}");
+
+    assert_snapshot!(env.run(&create(&cloud)), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "failed to create provider: provider \"cloud\": provider already exists",
+      "hints": [
+        "Remove it first: 'kdn provider remove cloud'"
+      ]
+    }
+    "#);
+    assert_snapshot!(env.run(&["provider", "remove", "work"]), @r#"
+    exit code 0
+    --- stdout
+    Provider "work" removed successfully
+    "#);
+    assert_snapshot!(env.run(&["provider", "remove", "work"]), @r#"
+    exit code 1
+    --- stderr
+    Error: failed to remove provider: provider "work": provider not found
+    'kdn provider list' shows those that are there
+    "#);
+    env.ok(&["secret", "remove", "house/token"]);
+    env.ok(&["provider", "remove", "house"]);
+    assert_eq!(fs::read_to_string(env.root().join("values")).unwrap(), "{}\n");
+}
+
+#[test]
+fn wrong_usage() {
+    let env = env();
+    let error = |args: &[&str]| {
+        let run = env.run(&[&["provider", "create", "x"], args].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run}");
+        let lines: Vec<&str> = run.stderr.lines().collect();
+        assert_eq!(lines[1..], ["Run 'kdn provider create --help' for its usage"], "{run}");
+        lines[0].strip_prefix("Error: ").unwrap().to_owned()
+    };
+    assert_eq!(error(&[]), "--type is required");
+    assert_eq!(error(&["--type", "x"]), r#"invalid --type "x": must be one of anthropic, vertexai"#);
+    assert_eq!(error(&["--type", "anthropic"]), "--token is required when --type=anthropic");
+    assert_eq!(
+        error(&["--type", "anthropic", "--token", "t", "--url", "nope"]),
+        r#"invalid --url "nope": must be an http or https URL with the name of a host"#
+    );
+    assert_eq!(
+        error(&["--type", "anthropic", "--region", "r"]),
+        "--region is only valid when --type=vertexai"
+    );
+    assert_eq!(error(&["--type", "vertexai", "--region", "r"]), "--project is required when --type=vertexai");
+    assert_eq!(error(&["--type", "vertexai", "--token", "t"]), "--token is only valid when --type=anthropic");
+    assert!(!env.storage().exists());
+}
