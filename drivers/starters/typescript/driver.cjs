@@ -195,11 +195,11 @@ async function enter(/** @type {string[]} */ [storage, id, program, ...args]) {
   const kept = Object.entries(process.env).filter(([name, _]) => isKept(name));
   const variables = kept.concat(instance.environment.map(({ name, value }) => [name, value]));
   const env = { ...Object.fromEntries(variables), HOME: folder(id, 'home'), KDN_INSTANCE: id };
+  for (const signal of ['SIGINT', 'SIGQUIT']) process.on(signal, () => {}); // a terminal sends them to both (TERM-14)
   const child = spawn(program, args, { cwd: instance.sourcePath, env, stdio: 'inherit' });
   request.locks.forEach((file) => fs.closeSync(file));
   child.on('error', (error) => leave(error['code'] === 'ENOENT' ? 127 : 126, error.message)); // TERM-09
   child.on('exit', (code, signal) => process.exit(code ?? 128 + os.constants.signals[signal ?? 'SIGKILL'])); // TERM-08
-  for (const signal of ['SIGINT', 'SIGQUIT']) process.on(signal, () => {}); // a terminal sends them to both (TERM-14)
   for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
 }
 
