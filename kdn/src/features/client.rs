@@ -119,7 +119,7 @@ impl Client {
                     request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
                 }
             }
-            let response = request.call().map_err(|error| failed(&url, error))?;
+            let response = request.call().map_err(|error| said(&url, error))?;
             if !response.status().is_redirection() {
                 return Ok(response);
             }
@@ -182,6 +182,14 @@ fn is_loopback(authority: &str) -> bool {
 
 fn failed(url: &str, reason: impl ToString) -> Problem {
     Problem::Request { url: url.to_owned(), reason: reason.to_string() }
+}
+
+/// An error of the system in its own words.
+fn said(url: &str, error: ureq::Error) -> Problem {
+    match error {
+        ureq::Error::Io(error) => failed(url, error),
+        error => failed(url, error),
+    }
 }
 
 #[cfg(test)]

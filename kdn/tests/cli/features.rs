@@ -1,12 +1,12 @@
 //! Dev container features, from a folder and from a registry to what they leave in a workspace.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use flate2::{Compression, write::GzEncoder};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Env, Registry, digest, skip_unless};
+use crate::support::{Answer, Env, Registry, digest, skip_unless, wait_until};
 
 /// A world with a shell, and these features in the configuration.
 fn world(features: &Value) -> Option<Env> {
@@ -80,10 +80,24 @@ fn a_local_one_and_one_of_a_registry_are_installed() {
 
     assert_snapshot!(init(&env).stderr.replace(&registry.address(), "[REGISTRY]"), @r#"
     Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
-    Downloading devcontainer features... done
+    Downloading devcontainer features
+    Warning: "privileged" of feature "./mine" has no effect
+    Devcontainer features downloaded
+    Writing files
+    Files written
+    Installing feature [REGISTRY]/a/b:1
+    Feature [REGISTRY]/a/b:1 installed
+    Installing feature ./mine
+    Feature ./mine installed
+    Creating instance
+    Instance created
     "#);
     env.ok(&["start", "app"]);
-    assert_snapshot!(env.ok(&["terminal", "app", "--", "sh", "-c", "cd; cat order; echo $FROM_OCI $BOTH"]), @"");
+    assert_snapshot!(env.ok(&["terminal", "app", "--", "sh", "-c", "cd; cat order; echo $FROM_OCI $BOTH"]), @r#"
+    oci latest true
+    mine hello
+    yes oci mine
+    "#);
     let asked = registry.asked();
     assert_eq!(asked, ["/v2/a/b/manifests/1", blob.as_str()]);
     let left = Env::tree(&env.storage().join("features"));
@@ -151,8 +165,14 @@ fn what_a_registry_gets_wrong_is_not_used() {
         said += run.stderr.lines().filter(|line| line.starts_with("Error")).collect::<String>().as_str();
         said.push('\n');
     }
-    let said = said.replace(&address, "[REGISTRY]").replace(&digest(&archive)[7..], "[DIGEST]");
-    assert_snapshot!(said, @"");
+    let said = said.replace(&address, "[REGISTRY]");
+    assert_snapshot!(said, @r#"
+    Error: failed to create runtime instance: failed to download feature "[REGISTRY]/a/b:1": digest mismatch: expected sha256:[ID], got sha256:[ID]
+    Error: failed to create runtime instance: failed to download feature "[REGISTRY]/a/b:1": size mismatch: expected 288 bytes, got 287
+    Error: failed to create runtime instance: failed to download feature "[REGISTRY]/a/b:1": http://[REGISTRY]/v2/a/b/blobs/sha256:[ID]: Peer disconnected
+    Error: failed to create runtime instance: failed to download feature "[REGISTRY]/a/b:1": http://192.0.2.1/x: plain http is used on this machine only
+    Error: failed to create runtime instance: failed to download feature "[REGISTRY]/a/b:1": http://[REGISTRY]/v2/a/b/blobs/sha256:[ID]: too many redirects
+    "#);
     assert!(!env.home().join("ran").exists());
     assert_eq!(env.list().len(), 0);
     assert_eq!(Env::tree(&env.storage().join("features")), ["lock"]);
@@ -193,7 +213,11 @@ fn what_a_feature_needs_comes_with_it() {
         local(&env, name, &metadata, &script.replace("$NAME", name));
     }
     env.ok(&["init", "-r", "fake", "-a", "shell", "--start"]);
-    assert_snapshot!(env.ok(&["terminal", "app", "--", "sh", "-c", "cat $HOME/order"]), @"");
+    assert_snapshot!(env.ok(&["terminal", "app", "--", "sh", "-c", "cat $HOME/order"]), @r#"
+    base 2
+    user mine
+    top latest
+    "#);
     env.ok(&["remove", "--force", "app"]);
 }
 
@@ -222,7 +246,23 @@ fn what_can_t_be_is_said() {
         let lines = run.stderr.lines().filter(|line| !line.starts_with(['W', 'D']));
         said.extend(lines.flat_map(|line| [line, "\n"]));
     }
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @r#"
+    Error: failed to create runtime instance: failed to parse features: direct HTTP(S) feature sources are not supported: https://example.com/x.tgz
+    A feature is named by its folder, such as ./my-feature, or by its place in a registry, such as ghcr.io/devcontainers/features/go:1
+    Error: failed to create runtime instance: failed to parse features: "/etc" is not a feature id
+    A feature is named by its folder, such as ./my-feature, or by its place in a registry, such as ghcr.io/devcontainers/features/go:1
+    Error: failed to create runtime instance: failed to order features: features "a/b:1" and "ghcr.io/a/b:2" share base ID "ghcr.io/a/b"; declare only one variant
+    Error: failed to create runtime instance: failed to order features: cycle detected in feature installsAfter dependencies
+    These wait for each other: ./a, ./b
+    Error: failed to create runtime instance: failed to merge options for feature "./a": unknown option: k
+    Correct the options in "features" of the configuration
+    Error: failed to create runtime instance: failed to merge options for feature "./a": option on: "yes" is not a boolean
+    Correct the options in "features" of the configuration
+    Error: failed to create runtime instance: failed to download feature "./empty": install.sh is missing
+    Error: failed to create runtime instance: failed to download feature "./none": [ROOT]/home/src/app/.kaiden/none: No such file or directory (os error 2)
+    Error: failed to create runtime instance: failed to download feature "127.0.0.1:1/a/b": http://127.0.0.1:1/v2/a/b/manifests/latest: Connection refused (os error 111)
+    Check the name of the registry and the way to it
+    "#);
     assert_eq!(env.list().len(), 0);
 }
 
@@ -230,5 +270,58 @@ fn what_can_t_be_is_said() {
 fn a_driver_that_installs_none_is_not_asked_to() {
     let env = Env::with_drivers(&[]).with_bad("");
     configure(&env, &json!({"./mine": {}}));
-    assert_snapshot!(env.run(&["init", "-r", "bad", "-a", "shell"]), @"");
+    assert_snapshot!(env.run(&["init", "-r", "bad", "-a", "shell"]), @r#"
+    exit code 1
+    --- stderr
+    Error: failed to create runtime instance: runtime "bad": installing features is not supported
+    Remove features from the configuration, or use another runtime
+    "#);
+}
+
+/// A registry that others made, gone with the value.
+struct RealRegistry(std::process::Child);
+
+impl Drop for RealRegistry {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_real_registry_is_understood() {
+    let Some(program) = skip_unless("docker-registry") else { return };
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let Some(env) = world(&json!({format!("{address}/a/b:1"): {"version": "7"}})) else { return };
+    let settings = env.root().join("registry.yml");
+    let storage = env.root().join("registry");
+    let text = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n",
+        storage.display()
+    );
+    write(&settings, &text);
+    let mut command = env.program_at(program.to_str().unwrap());
+    command.arg("serve").arg(&settings).stdout(Stdio::null()).stderr(Stdio::null());
+    let _registry = RealRegistry(command.spawn().unwrap());
+    wait_until("the registry answers", || ureq::get(format!("http://{address}/v2/")).call().ok());
+
+    let archive = packed(&metadata(), SCRIPT);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let describe = |media: &str, content: &[u8]| json!({"mediaType": media, "digest": digest(content), "size": content.len()});
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": kind,
+        "config": describe("application/vnd.devcontainers", b"{}"),
+        "layers": [describe("application/vnd.devcontainers.layer.v1+tar", &archive)],
+    });
+    for content in [&b"{}"[..], &archive] {
+        let begun = ureq::post(format!("http://{address}/v2/a/b/blobs/uploads/")).send_empty().unwrap();
+        let place = begun.headers()["location"].to_str().unwrap();
+        ureq::put(format!("{place}&digest={}", digest(content))).send(content).unwrap();
+    }
+    let url = format!("http://{address}/v2/a/b/manifests/1");
+    ureq::put(url).content_type(kind).send(manifest.to_string()).unwrap();
+
+    env.ok(&["init", "-r", "fake", "-a", "shell", "--start"]);
+    assert_eq!(env.ok(&["terminal", "app", "--", "sh", "-c", "cat $HOME/order"]), "oci 7 false");
+    env.ok(&["remove", "--force", "app"]);
 }
