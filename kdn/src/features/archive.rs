@@ -8,12 +8,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use super::{
-    Problem,
-    error::Result,
-    stage,
-    tally::{LARGEST, Tally, too_large},
-};
+use super::{Problem, error::Result, stage, tally::Tally};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -30,9 +25,9 @@ pub(super) fn unpack(archive: &[u8], folder: &Path, tally: &mut Tally) -> Result
 
 fn unpack_from(reader: impl Read, folder: &Path, tally: &mut Tally) -> Result<()> {
     // Headers count too: a few compressed bytes can hold endless ones.
-    let mut archive = Archive::new(Bounded { reader, left: LARGEST });
-    for entry in archive.entries().map_err(unusable)? {
-        let mut entry = entry.map_err(unusable)?;
+    let mut archive = Archive::new(Bounded { reader, left: tally.largest() });
+    for entry in archive.entries().map_err(Problem::Archive)? {
+        let mut entry = entry.map_err(|error| unusable(error, tally))?;
         let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         match kind {
@@ -61,8 +56,10 @@ fn write(entry: &mut Entry<'_, impl Read>, path: &Path, tally: &mut Tally) -> Re
     }
     let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
     let size = entry.size();
-    let copied = tally.copy(entry, &mut stage::create_file(path, executable)?).map_err(unusable)??;
-    if copied == size { Ok(()) } else { Err(unusable(io::ErrorKind::UnexpectedEof.into())) }
+    let copied = tally
+        .copy(entry, &mut stage::create_file(path, executable)?)
+        .map_err(|error| unusable(error, tally))??;
+    if copied == size { Ok(()) } else { Err(Problem::Archive(io::ErrorKind::UnexpectedEof.into())) }
 }
 
 /// The path without what means nothing; `None` if it leads, or could lead, elsewhere.
@@ -78,8 +75,8 @@ fn inside(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-fn unusable(error: io::Error) -> Problem {
-    if error.kind() == io::ErrorKind::FileTooLarge { too_large() } else { Problem::Archive(error) }
+fn unusable(error: io::Error, tally: &Tally) -> Problem {
+    if error.kind() == io::ErrorKind::FileTooLarge { tally.too_large() } else { Problem::Archive(error) }
 }
 
 /// Gives an error once more has been read than there may be.
@@ -176,23 +173,31 @@ mod tests {
 
     #[test]
     fn what_grows_too_large_is_stopped() {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let mut header = Header::new_gnu();
-        header.set_path("bomb").unwrap();
-        header.set_size(1 << 40);
-        header.set_cksum();
-        encoder.write_all(header.as_bytes()).unwrap();
-        let zeros = vec![0; 1 << 20];
-        for _ in 0..=LARGEST >> 20 {
-            encoder.write_all(&zeros).unwrap();
+        let refused = |archive: &[u8]| {
+            let dir = tempfile::tempdir().unwrap();
+            unpack(archive, dir.path(), &mut Tally::limited(1 << 16, 10)).unwrap_err().to_string()
+        };
+        let bomb = |kind, size| {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_path("bomb").unwrap();
+            header.set_size(size);
+            header.set_cksum();
+            gzip(&[&header.as_bytes()[..], &vec![b'0'; 1 << 20]].concat())
+        };
+        for (kind, size) in [
+            (EntryType::Regular, 1 << 40),
+            (EntryType::Regular, 1 << 18),
+            (EntryType::GNULongName, 1 << 40),
+            (EntryType::XHeader, 1 << 40),
+        ] {
+            assert_eq!(refused(&bomb(kind, size)), "feature is larger than 65536 bytes", "{kind:?}");
         }
-        assert_eq!(refused(&encoder.finish().unwrap()), "feature is larger than 268435456 bytes");
-
         let mut many = Builder::new(Vec::new());
-        for _ in 0..=20_000 {
+        for _ in 0..=10 {
             add(&mut many, EntryType::Directory, b"d", b"", 0o755);
         }
-        assert_eq!(refused(&many.into_inner().unwrap()), "feature has more than 20000 files and folders");
+        assert_eq!(refused(&many.into_inner().unwrap()), "feature has more than 10 files and folders");
     }
 
     #[test]

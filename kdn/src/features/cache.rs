@@ -66,6 +66,7 @@ fn read(path: &Path, largest: u64) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "sets the scene")]
 mod tests {
     use super::*;
 

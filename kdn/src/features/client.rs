@@ -1,6 +1,6 @@
 //! Reads from registries, over HTTPS; over plain HTTP only where no network is between.
 
-use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
+use std::{collections::HashMap, fmt::Display, io::Read as _, net::Ipv4Addr, time::Duration};
 
 use serde::Deserialize;
 use ureq::{
@@ -26,7 +26,7 @@ const CONNECTING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(30);
 const REDIRECTS: u32 = 5;
 
-/// Reads from registries, as nobody in particular.
+/// Reads from registries, as nobody in particular, through the proxy that the environment names.
 #[derive(Debug)]
 pub(super) struct Client {
     remote: Agent,
@@ -153,7 +153,7 @@ fn read(url: &str, response: Response<Body>, largest: u64) -> Result<Vec<u8>> {
     // One byte more than there may be tells what is too long from what just fits.
     let mut body = response.into_body().into_with_config().limit(largest.saturating_add(1)).reader();
     let mut content = Vec::new();
-    std::io::Read::read_to_end(&mut body, &mut content).map_err(|error| failed(url, error))?;
+    body.read_to_end(&mut content).map_err(|error| failed(url, error))?;
     Ok(content)
 }
 
@@ -180,7 +180,7 @@ fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn failed(url: &str, reason: impl ToString) -> Problem {
+fn failed(url: &str, reason: impl Display) -> Problem {
     Problem::Request { url: url.to_owned(), reason: reason.to_string() }
 }
 

@@ -60,6 +60,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(all(test, unix))]
+#[expect(clippy::disallowed_methods, reason = "sets the scene")]
 mod tests {
     use std::os::unix::{fs::PermissionsExt as _, fs::symlink, net::UnixListener};
 

@@ -62,7 +62,7 @@ mod tests {
     use crate::features::metadata::Metadata;
     use serde_json::json;
 
-    fn merged(options: Value, chosen: Value) -> Result<BTreeMap<String, String>> {
+    fn merged(options: &Value, chosen: Value) -> Result<BTreeMap<String, String>> {
         let known = Metadata::parse(&json!({"options": options}).to_string()).unwrap().options;
         let Value::Object(chosen) = chosen else { panic!() };
         merge(&known, &chosen)
@@ -78,7 +78,7 @@ mod tests {
             "none": {"type": "string"},
         });
         let chosen = json!({"version": "22", "extra": true, "mode": "b"});
-        let variables = merged(options, chosen).unwrap();
+        let variables = merged(&options, chosen).unwrap();
         let shown: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(shown, ["EXTRA=true", "INSTALL_TOOLS=true", "MODE=b", "VERSION=22"]);
     }
@@ -103,9 +103,9 @@ mod tests {
             (json!({"text": 22}), "option text: 22 is not a string"),
             (json!({"mode": "c"}), r#"option mode: "c" is not one of a, b"#),
         ] {
-            assert_eq!(merged(all.clone(), chosen).unwrap_err().to_string(), message);
+            assert_eq!(merged(&all, chosen).unwrap_err().to_string(), message);
         }
-        let error = merged(json!({"n": {"type": "number"}}), json!({})).unwrap_err();
+        let error = merged(&json!({"n": {"type": "number"}}), json!({})).unwrap_err();
         assert_eq!(error.to_string(), r#"option n: unsupported type "number""#);
     }
 }

@@ -4,38 +4,49 @@ use std::io::{self, Read};
 
 use super::{Problem, error::Result};
 
-/// The most that a feature may hold, in bytes.
-pub(super) const LARGEST: u64 = 256 * 1024 * 1024;
-const MOST: u32 = 20_000;
-
-/// How much of a feature there is so far.
-#[derive(Debug, Default)]
+/// How much of a feature there is so far, and how much there may be.
+#[derive(Debug)]
 pub(super) struct Tally {
+    largest: u64,
+    most: u32,
     bytes: u64,
     entries: u32,
 }
 
+impl Default for Tally {
+    fn default() -> Self {
+        Self::limited(256 * 1024 * 1024, 20_000)
+    }
+}
+
 impl Tally {
+    /// At most so many bytes, and so many files and folders.
+    pub(super) const fn limited(largest: u64, most: u32) -> Self {
+        Self { largest, most, bytes: 0, entries: 0 }
+    }
+
+    /// The most that there may be, in bytes.
+    pub(super) const fn largest(&self) -> u64 {
+        self.largest
+    }
+
     /// One more file or folder.
     pub(super) fn entry(&mut self) -> Result<()> {
         self.entries += 1;
-        if self.entries > MOST { Err(Problem::TooMany(MOST)) } else { Ok(()) }
-    }
-
-    /// More content.
-    pub(super) fn bytes(&mut self, more: u64) -> Result<()> {
-        self.bytes = self.bytes.saturating_add(more);
-        if self.bytes > LARGEST { Err(too_large()) } else { Ok(()) }
+        if self.entries > self.most { Err(Problem::TooMany(self.most)) } else { Ok(()) }
     }
 
     /// Copies all there is to read, as long as it may be.
     pub(super) fn copy(&mut self, from: impl Read, to: &mut impl io::Write) -> io::Result<Result<u64>> {
-        let left = LARGEST - self.bytes.min(LARGEST);
-        let copied = io::copy(&mut from.take(left + 1), to)?;
-        Ok(self.bytes(copied).map(|()| copied))
+        let copied = io::copy(&mut from.take(self.largest - self.bytes + 1), to)?;
+        if copied > self.largest - self.bytes {
+            return Ok(Err(self.too_large()));
+        }
+        self.bytes += copied;
+        Ok(Ok(copied))
     }
-}
 
-pub(super) fn too_large() -> Problem {
-    Problem::TooLarge("feature", LARGEST)
+    pub(super) const fn too_large(&self) -> Problem {
+        Problem::TooLarge("feature", self.largest)
+    }
 }

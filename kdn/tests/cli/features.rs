@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Stdio};
 
 use flate2::{Compression, write::GzEncoder};
 use insta::assert_snapshot;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Env, Registry, digest, skip_unless, wait_until};
@@ -276,6 +277,22 @@ fn a_driver_that_installs_none_is_not_asked_to() {
     Error: failed to create runtime instance: runtime "bad": installing features is not supported
     Remove features from the configuration, or use another runtime
     "#);
+}
+
+#[test]
+fn an_interrupt_ends_a_download() {
+    // It takes connections, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let Some(env) = world(&json!({format!("{}/a/b", silent.local_addr().unwrap()): {}})) else { return };
+    let mut init = env.start(&["init", "-r", "fake", "-a", "shell", "--progress", "plain"]);
+    init.expect("Downloading devcontainer features");
+    silent.accept().unwrap();
+    init.signal(Signal::INT);
+    let run = init.finish();
+    assert_eq!(run.code, Some(130), "{run}");
+    assert!(run.stderr.ends_with("\nError: interrupted\n"), "{run}");
+    assert_eq!(Env::tree(&env.storage().join("features")), ["lock"]);
+    env.assert_no_processes();
 }
 
 /// A registry that others made, gone with the value.
