@@ -5,6 +5,7 @@ pub mod cli;
 mod commands;
 pub mod config;
 pub mod env;
+pub mod features;
 pub mod files;
 pub mod model;
 pub mod output;

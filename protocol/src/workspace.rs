@@ -342,6 +342,14 @@ pub struct Feature {
     pub container_env: BTreeMap<String, String>,
 }
 
+impl Feature {
+    /// A feature without options and variables.
+    pub fn new(id: impl Into<String>, directory: impl Into<PathBuf>) -> Self {
+        let (options, container_env) = Default::default();
+        Self { id: id.into(), directory: directory.into(), options, container_env }
+    }
+}
+
 /// Resource limits of a workspace. An absent member means: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -8,13 +8,13 @@ use kdn_protocol::{
     method::{Flags, GetStatus, ListAgents},
 };
 
-use super::{Context, IdResult, Report, WorkspaceResult, args::DriverOptions, request::Request};
+use super::{Context, IdResult, Report, WorkspaceResult, args::DriverOptions, features, request::Request};
 use crate::{
     agents,
     commands::args::{LogArgs, OutputArg, ProgressArgs},
     model::ModelId,
     output::{CommandError, json, stream, text},
-    workspaces::{Manager, New, Record},
+    workspaces::{CREATE, Manager, New, Record},
 };
 
 /// The runtime of those who choose none, where it is ready.
@@ -86,13 +86,18 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
         stream::stdout(&json::pretty(&request?.config))?;
         return Ok(0);
     }
-    let new = request.and_then(|request| request.into_new(context, options, manifest, &manager.notes));
-    let new = match new {
-        Ok(new) => check_options(&session, new).await,
-        Err(error) => Err(error),
+    let asked = async {
+        let request = request?;
+        let features = request.config.features.clone();
+        let new = request.into_new(context, options, manifest, &manager.notes)?;
+        let mut new = check_options(&session, new).await?;
+        new.start = args.start || context.env.init_auto_start;
+        let stage = features::add(&mut new, features, &session, context, &report).await?;
+        Ok((new, stage))
     };
-    let new = match new {
-        Ok(new) => New { start: args.start || context.env.init_auto_start, ..new },
+    // The stage holds the features until the workspace is made.
+    let (new, _stage) = match asked.await {
+        Ok(asked) => asked,
         Err(error) => {
             session.close().await;
             return Err(error);
@@ -166,12 +171,11 @@ async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {
 
 /// Refuses a workspace that lacks an option that its driver requires.
 async fn check_options(session: &Session, new: New) -> Result<New, CommandError> {
-    let doing = "failed to create runtime instance";
     let answer = session.call::<Flags>(&Empty {}, &mut ignore_events).await;
-    let flags = answer.map_err(|error| CommandError::from(error).context(doing))?.flags;
+    let flags = answer.map_err(|error| CommandError::from(error).context(CREATE))?.flags;
     new.workspace.check_options(&flags).map(|()| new).map_err(|error| {
         let driver = &session.manifest().r#type;
-        CommandError::new(format!("{doing}: runtime {driver:?}: {error}"))
+        CommandError::new(format!("{CREATE}: runtime {driver:?}: {error}"))
             .with_hint(format!("'kdn init --runtime {driver} --help' shows its options"))
     })
 }

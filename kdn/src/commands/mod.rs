@@ -4,6 +4,7 @@
 
 mod change;
 mod context;
+mod features;
 mod named;
 mod report;
 mod request;

@@ -69,6 +69,11 @@ impl Report {
         outcome
     }
 
+    /// Shows something that kdn does itself as a step, which is done when the next one begins.
+    pub(crate) fn step(&self, in_progress: &str, completed: &str) {
+        self.handle(Event::Start { in_progress: in_progress.to_owned(), completed: completed.to_owned() });
+    }
+
     fn handle(&self, event: Event) {
         if let Some(progress) = self.lock().as_mut() {
             progress.handle(event);

@@ -60,11 +60,7 @@ impl Request {
         notes: &Notes,
     ) -> Result<New, CommandError> {
         let store = context.secrets();
-        let WorkspaceConfig { features, secrets, .. } = &self.config;
-        if !features.is_empty() {
-            let error = CommandError::new("\"features\" of the configuration can't be given to a workspace");
-            return Err(error.with_hint("Remove \"features\" from the configuration: it is not supported"));
-        }
+        let secrets = &self.config.secrets;
         if !manifest.isolated {
             notes.say(&format!(
                 "Warning: runtime {:?} does not isolate: the agent runs as you, with all your files in reach",

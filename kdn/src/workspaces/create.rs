@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{output::CommandError, runtimes::at_fault};
 
-const CREATE: &str = "failed to create runtime instance";
+/// What is said to have failed when nothing was made.
+pub const CREATE: &str = "failed to create runtime instance";
 
 /// A workspace to be made.
 #[derive(Debug)]

@@ -161,7 +161,7 @@ pub(super) fn failed(host: &Host, doing: &str, error: HostError) -> CommandError
 }
 
 /// The error for what a driver would have to refuse.
-pub(super) fn unfit(doing: &str, driver: &str, error: kdn_protocol::Error) -> CommandError {
+pub(crate) fn unfit(doing: &str, driver: &str, error: kdn_protocol::Error) -> CommandError {
     let refusal = CommandError::new(format!("{doing}: runtime {driver:?}: {error}"));
     if error.kind() != ErrorKind::Unsupported {
         return refusal;

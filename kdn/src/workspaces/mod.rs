@@ -19,12 +19,13 @@ mod secrets;
 mod store;
 mod terminal;
 
-pub use create::New;
+pub use create::{CREATE, New};
 pub use error::{Error, Result};
 pub use live::Live;
 pub use lock::WorkspaceLock;
 pub use lookup::{Named, find};
 pub use manager::Manager;
+pub(crate) use manager::unfit;
 pub use pending::{Pending, Reservation};
 pub use plan::{NOT_EXECUTABLE, NOT_FOUND};
 pub use record::{Paths, Record, Runtime};

@@ -3,11 +3,13 @@
 mod env;
 mod locate;
 mod pty;
+mod registry;
 mod run;
 
 pub(crate) use env::Env;
 pub(crate) use locate::{built, skip, skip_unless};
 pub(crate) use pty::Pty;
+pub(crate) use registry::{Answer, Registry, digest};
 pub(crate) use run::{Run, Running};
 
 use std::{
