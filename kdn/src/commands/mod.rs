@@ -5,6 +5,7 @@
 mod change;
 mod context;
 mod named;
+mod page;
 mod report;
 mod request;
 mod settings;
@@ -12,9 +13,12 @@ mod show;
 mod value;
 
 pub(crate) mod args;
+pub(crate) mod autoconf;
+pub(crate) mod dashboard;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod open;
 pub(crate) mod provider;
 pub(crate) mod remove;
 pub(crate) mod runtime;

@@ -6,11 +6,13 @@
 mod support;
 
 mod agents;
+mod autoconf;
 mod bad;
 mod commands;
 mod help;
 mod interrupt;
 mod keychain;
+mod open;
 mod provider;
 mod runtime;
 mod secret;
