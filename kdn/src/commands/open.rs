@@ -71,7 +71,7 @@ fn choose(forwards: &[Forward], port: Option<i64>, wanted: &str) -> Result<Forwa
         }
         (all, Some(port)) => all.iter().find(|forward| i64::from(forward.target) == port),
     };
-    found.cloned().ok_or_else(|| {
+    found.copied().ok_or_else(|| {
         let port = port.unwrap_or_default();
         hint(CommandError::new(format!("no port forward found for port {port} in workspace {wanted:?}")))
     })

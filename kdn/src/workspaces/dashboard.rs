@@ -40,8 +40,8 @@ impl Manager {
                 );
                 Err(at_fault(kind, message))
             }
-            Err(error) if refused_as(&error, &ErrorKind::Unsupported) => Err(unsupported()),
-            Err(error) if refused_as(&error, &ErrorKind::InvalidState) => {
+            Err(error) if refused_as(&error, ErrorKind::Unsupported) => Err(unsupported()),
+            Err(error) if refused_as(&error, ErrorKind::InvalidState) => {
                 match self.inspect(session, record).await? {
                     Some(instance) if instance.state != State::Running => {
                         Err(not_running(&instance.state, wanted))
@@ -54,8 +54,8 @@ impl Manager {
     }
 }
 
-fn refused_as(error: &HostError, kind: &ErrorKind) -> bool {
-    error.refusal().is_some_and(|refusal| refusal.kind() == *kind)
+fn refused_as(error: &HostError, kind: ErrorKind) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.kind() == kind)
 }
 
 fn not_running(state: &State, wanted: &str) -> CommandError {

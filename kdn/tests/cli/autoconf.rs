@@ -1,6 +1,6 @@
 //! `kdn autoconf`: with `--yes`, at a terminal, and where it can't ask.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _};
 
 use insta::assert_snapshot;
 
@@ -33,7 +33,7 @@ fn written(env: &Env) -> String {
     for path in files.iter().chain([&env.project().join(".kaiden/workspace.json")]) {
         if let Ok(text) = fs::read_to_string(path) {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
-            all += &format!("{}: {text}", path.file_name().unwrap().display());
+            write!(all, "{}: {text}", path.file_name().unwrap().display()).unwrap();
         }
     }
     all.replace(&env.root().display().to_string(), "[ROOT]")

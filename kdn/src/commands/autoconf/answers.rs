@@ -16,7 +16,8 @@ pub(super) struct Answers<'a> {
 
 impl<'a> Answers<'a> {
     pub(super) fn new(yes: bool, context: &'a Context) -> Result<Self, CommandError> {
-        if !yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let is_anybody_there = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !yes && !is_anybody_there {
             let error = CommandError::new("there is no terminal to ask at");
             return Err(error.with_hint("Use --yes to add all that is found without questions"));
         }
@@ -42,6 +43,16 @@ impl<'a> Answers<'a> {
         let items: Vec<&str> = targets.iter().map(|target| &*target.choice).collect();
         let chosen = self.given(prompt::select(question, &items, self.gives_up()).await)?;
         Ok(chosen.and_then(|at| targets.get(at)).copied())
+    }
+
+    /// The same after a yes to a first question. `None`: none of them, or a no.
+    pub(super) async fn confirm_and_choose<'t>(
+        &self,
+        first: &str,
+        question: &str,
+        targets: &[&'t Target],
+    ) -> Result<Option<&'t Target>, CommandError> {
+        if self.confirm(first).await? { self.choose(question, targets).await } else { Ok(None) }
     }
 
     async fn gives_up(&self) {

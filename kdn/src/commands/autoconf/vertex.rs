@@ -27,11 +27,8 @@ pub(super) async fn run(stage: &Stage<'_>) -> Result<(), CommandError> {
         return done(&format!("Vertex AI already configured for Claude ({levels})."));
     }
     say(&format!("Detected Vertex AI configuration ({SWITCH} + ADC file)"))?;
-    let question = "Configure Claude workspaces for Vertex AI (env vars + ADC file mount)?";
-    let target = match stage.answers.confirm(question).await? {
-        true => stage.answers.choose("Add Vertex AI configuration to:", &targets).await?,
-        false => None,
-    };
+    let first = "Configure Claude workspaces for Vertex AI (env vars + ADC file mount)?";
+    let target = stage.answers.confirm_and_choose(first, "Add Vertex AI configuration to:", &targets).await?;
     let Some(target) = target else { return skipped("Skipped Vertex AI configuration.") };
     target.add(&detected)?;
     done(&format!("Configured Vertex AI in {}.", target.name))
