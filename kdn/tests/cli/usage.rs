@@ -11,8 +11,8 @@ fn wrong_usage() {
     let env = Env::with_drivers(&[]);
     let mut all = String::new();
     for line in [
-        "nope",
-        "workspace nope",
+        "quux",
+        "workspace quux",
         "runtime list x",
         "info x",
         "list x",
@@ -34,12 +34,12 @@ fn wrong_usage() {
         let _ = writeln!(all, "$ kdn {line}\n{}{}", run.stdout, run.stderr);
     }
     assert_snapshot!(all, @r#"
-    $ kdn nope
-    Error: unknown command "nope" for "kdn"
+    $ kdn quux
+    Error: unknown command "quux" for "kdn"
     Run 'kdn --help' for its usage
 
-    $ kdn workspace nope
-    Error: unknown command "nope" for "kdn workspace"
+    $ kdn workspace quux
+    Error: unknown command "quux" for "kdn workspace"
     Run 'kdn workspace --help' for its usage
 
     $ kdn runtime list x
@@ -123,11 +123,11 @@ fn with_json_the_error_is_the_document() {
       ]
     }
     "#);
-    assert_snapshot!(env.run(&["remove", "-ojson", "a", "--nope"]), @r#"
+    assert_snapshot!(env.run(&["remove", "-ojson", "a", "--quux"]), @r#"
     exit code 2
     --- stdout
     {
-      "error": "unknown flag: --nope",
+      "error": "unknown flag: --quux",
       "hints": [
         "Run 'kdn remove --help' for its usage"
       ]
@@ -151,10 +151,10 @@ fn only_a_driver_that_is_asked_for_adds_flags() {
     Error: unknown flag: --fake-steps
     Run 'kdn init --help' for its usage
     ");
-    assert_snapshot!(env.run(&["init", "--fake-steps", "3", "-rfake", "-a", "shell", "--fake-nope", "1"]), @r"
+    assert_snapshot!(env.run(&["init", "--fake-steps", "3", "-rfake", "-a", "shell", "--fake-quux", "1"]), @r"
     exit code 2
     --- stderr
-    Error: unknown flag: --fake-nope
+    Error: unknown flag: --fake-quux
     Did you mean --fake-steps?
     Run 'kdn init --help' for its usage
     ");
