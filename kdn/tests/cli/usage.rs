@@ -123,11 +123,11 @@ fn with_json_the_error_is_the_document() {
       ]
     }
     "#);
-    assert_snapshot!(env.run(&["remove", "-ojson", "a", "--quux"]), @r#"
+    assert_snapshot!(env.run(&["remove", "-ojson", "a", "--nope"]), @r#"
     exit code 2
     --- stdout
     {
-      "error": "unknown flag: --quux",
+      "error": "unknown flag: --nope",
       "hints": [
         "Run 'kdn remove --help' for its usage"
       ]
@@ -151,10 +151,10 @@ fn only_a_driver_that_is_asked_for_adds_flags() {
     Error: unknown flag: --fake-steps
     Run 'kdn init --help' for its usage
     ");
-    assert_snapshot!(env.run(&["init", "--fake-steps", "3", "-rfake", "-a", "shell", "--fake-quux", "1"]), @r"
+    assert_snapshot!(env.run(&["init", "--fake-steps", "3", "-rfake", "-a", "shell", "--fake-nope", "1"]), @r"
     exit code 2
     --- stderr
-    Error: unknown flag: --fake-quux
+    Error: unknown flag: --fake-nope
     Did you mean --fake-steps?
     Run 'kdn init --help' for its usage
     ");
