@@ -6,7 +6,7 @@ use crate::fixture::Fixture;
 
 /// What a driver gets of it: what any program needs, and what the fixture names.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn for_drivers(fixture: &Fixture) -> BTreeMap<String, String> {
+pub(crate) fn for_drivers(fixture: &Fixture) -> BTreeMap<String, String> {
     let passed = |name: &String| {
         matches!(name.as_str(), "PATH" | "LANG" | "TERM" | "TZ" | "SystemRoot")
             || fixture.pass_environment.contains(name)

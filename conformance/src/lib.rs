@@ -9,6 +9,7 @@ mod cx;
 mod env;
 pub mod fixture;
 mod glob;
+pub mod harness;
 mod http;
 pub mod outcome;
 mod plan;
@@ -22,4 +23,3 @@ mod stop;
 mod watch;
 
 pub use checks::all as checks;
-pub use env::for_drivers as env_for_drivers;

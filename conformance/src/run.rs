@@ -61,6 +61,34 @@ pub struct Options {
     pub interrupted: Arc<AtomicBool>,
 }
 
+/// How much longer a change may take than another request.
+pub(crate) const CHANGE: u32 = 60;
+/// How long the answer to a request that is no change may take, unless it is said.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Options {
+    /// All checks, as `kdn-conformance run` does them, one at a time. `probe` is an executable that gives what follows
+    /// the argument `probe` to the suite: `kdn-conformance`, or the test that calls [`harness::main`](crate::harness::main).
+    pub fn new(driver: PathBuf, fixture: Fixture, probe: PathBuf) -> Self {
+        Self {
+            driver,
+            checks: checks().collect(),
+            profiles: Vec::new(),
+            quick: false,
+            strict: false,
+            seed: u64::from(cx::random()),
+            jobs: 1,
+            patience: PATIENCE,
+            change_patience: PATIENCE * CHANGE,
+            env: crate::env::for_drivers(&fixture),
+            fixture,
+            probe,
+            command: Vec::new(),
+            interrupted: Arc::default(),
+        }
+    }
+}
+
 /// What happens while checks run.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {

@@ -19,8 +19,8 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -110,28 +110,21 @@ fn run(case: &Case<'_>, links: &Path) -> BTreeMap<String, String> {
         _ => Fixture::default(),
     };
     let behind = target.join(format!("kdn-runtime-{driver}"));
-    let mut env = kdn_conformance::env_for_drivers(&fixture);
-    if defect != "none" {
-        env.insert("KDN_FAKE_DEFECT".into(), defect.into());
-        env.insert("KDN_FAKE_BEHIND".into(), behind.to_str().unwrap().into());
-    }
-    let checks: Vec<&'static Check> = checks().filter(|check| case.runs(check)).collect();
-    let options = Options {
-        driver: if defect == "none" { behind } else { links.join(format!("kdn-runtime-{driver}")) },
-        checks,
-        profiles: Vec::new(),
-        quick: true,
+    let probe = env!("CARGO_BIN_EXE_kdn-conformance").into();
+    let mut options = Options {
+        checks: checks().filter(|check| case.runs(check)).collect(),
         strict: true,
         seed: 1,
         jobs: 4,
         patience: Duration::from_secs(5),
         change_patience: Duration::from_secs(10),
-        fixture,
-        env,
-        probe: env!("CARGO_BIN_EXE_kdn-conformance").into(),
-        command: Vec::new(),
-        interrupted: Arc::new(AtomicBool::new(false)),
+        ..Options::new(behind.clone(), fixture, probe)
     };
+    if defect != "none" {
+        options.env.insert("KDN_FAKE_DEFECT".into(), defect.into());
+        options.env.insert("KDN_FAKE_BEHIND".into(), behind.to_str().unwrap().into());
+        options.driver = links.join(format!("kdn-runtime-{driver}"));
+    }
     let report = run::run(&options, &|_| ());
     let failing = report.verdicts.into_iter().filter_map(|verdict| match verdict.outcome {
         Outcome::Failed(why) | Outcome::Warned(why) => Some((verdict.check.id.to_owned(), why)),

@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -83,20 +83,11 @@ fn run(name: &str) -> Option<Ran> {
         _ => Fixture::default(),
     };
     let options = Options {
-        driver,
-        checks: checks().collect(),
-        profiles: Vec::new(),
-        quick: false,
-        strict: false,
         seed: 1,
         jobs: 4,
         patience: Duration::from_secs(20),
         change_patience: Duration::from_mins(1),
-        env: kdn_conformance::env_for_drivers(&fixture),
-        fixture,
-        probe: SUITE.into(),
-        command: Vec::new(),
-        interrupted: Arc::new(AtomicBool::new(false)),
+        ..Options::new(driver, fixture, SUITE.into())
     };
     let report = run::run(&options, &|_| ());
     let mut ran = Ran::new();

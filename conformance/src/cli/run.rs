@@ -18,15 +18,11 @@ use super::{UNUSABLE, Unusable};
 use crate::{
     baseline::{self, Baseline, Judged},
     check::{Check, Profile},
-    env,
     fixture::Fixture,
     glob,
     report::{Format, human, live::Live, render},
     run,
 };
-
-/// How much longer a change may take than another request.
-const CHANGE: u32 = 60;
 
 /// Run the checks on a driver
 #[derive(Debug, clap::Args)]
@@ -142,9 +138,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Unusable> {
     let interrupted = listen().map_err(|error| Unusable::new(error, ""))?;
     let seed = args.seed.unwrap_or_else(|| u64::from(crate::cx::random()));
     let options = run::Options {
-        probe: std::env::current_exe().map_err(|error| Unusable::new(error, ""))?,
         command: command(args),
-        driver,
         checks,
         profiles: args.selection.profile.clone(),
         quick: args.selection.quick,
@@ -152,10 +146,13 @@ pub(super) fn run(args: &Args) -> Result<u8, Unusable> {
         seed,
         jobs: args.jobs.map_or_else(default_jobs, NonZeroUsize::get),
         patience: args.patience,
-        change_patience: args.patience * CHANGE,
-        env: env::for_drivers(&fixture),
-        fixture,
+        change_patience: args.patience * run::CHANGE,
         interrupted: Arc::clone(&interrupted),
+        ..run::Options::new(
+            driver,
+            fixture,
+            std::env::current_exe().map_err(|error| Unusable::new(error, ""))?,
+        )
     };
     let today = baseline::today();
     let report = watch(&options, &baseline, args, today);
