@@ -20,6 +20,10 @@ pub struct Env {
     pub driver_path: Option<OsString>,
     /// `KDN_SECRETS_FILE`: the file that holds the values of secrets in place of the keychain.
     pub secrets_file: Option<PathBuf>,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: the file of the user's credentials for Google Cloud.
+    pub google_credentials: Option<PathBuf>,
+    /// `APPDATA`: where Windows programs keep what is the user's.
+    pub app_data: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<OsString>,
     /// `HOME`, or `USERPROFILE` on Windows.
@@ -35,7 +39,7 @@ impl Env {
         Self::from_lookup(|name| std::env::var_os(name))
     }
 
-    /// The value of a variable that the user names, as text.
+    /// The value of a variable that the user names, or a service for its secret, as text.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn named(name: &str) -> Result<String, std::env::VarError> {
         std::env::var(name)
@@ -54,6 +58,8 @@ impl Env {
             autocomplete_ignore_ids: flag("KDN_AUTOCOMPLETE_IGNORE_IDS"),
             driver_path: get("KDN_DRIVER_PATH"),
             secrets_file: get("KDN_SECRETS_FILE").map(PathBuf::from),
+            google_credentials: get("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            app_data: get("APPDATA").map(PathBuf::from),
             path: get("PATH"),
             home: get(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from),
             dumb_terminal: text("TERM").is_some_and(|term| term == "dumb"),

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod cli;
 mod commands;
 pub mod config;
+mod document;
 pub mod env;
 pub mod features;
 pub mod files;

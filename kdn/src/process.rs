@@ -21,6 +21,24 @@ pub fn git(dir: &Path, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Has a URL opened by whatever opens URLs here, and does not wait for it. Give it nothing but URLs of the web.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
+pub fn browse(url: &str) -> io::Result<()> {
+    let (opener, first): (_, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let mut command = Command::new(opener);
+    command.args(first).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A browser that it becomes is not to end by the next Ctrl-C in this terminal.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().map(drop)
+}
+
 /// Runs a driver's plan with this process's own stdin, stdout and stderr, to its end. The keys that send signals are
 /// the plan's business; a polite end from outside is passed on to it.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]

@@ -13,8 +13,7 @@ use kdn_protocol::text::sentences;
 const MARK: &str = "// SPEC: ";
 
 /// Sentences that no test can prove now, with the reason.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("DASH-03", "kdn has no command that opens a dashboard"), ("LIFE-35", "the tests run on Unix")];
+const EXCEPTIONS: &[(&str, &str)] = &[("LIFE-35", "the tests run on Unix")];
 
 /// The Rust files below a folder.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {

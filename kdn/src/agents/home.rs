@@ -7,10 +7,8 @@ use data_encoding::BASE64;
 use kdn_protocol::FileEntry;
 use serde_json::Value;
 
-use super::{
-    Error,
-    document::{self, Document, Format},
-};
+use super::Error;
+use crate::document::{self, Document, Format};
 
 /// The home of an agent before there is a workspace.
 #[derive(Debug, Default)]

@@ -4,7 +4,6 @@
 //! [`prepare`] runs them over the user's own files for the agent.
 
 mod agent;
-mod document;
 mod error;
 mod folder;
 mod home;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{info, init, list, provider, remove, runtime, secret, service, start, stop, terminal};
+use crate::commands::{
+    autoconf, dashboard, info, init, list, open, provider, remove, runtime, secret, service, start, stop,
+    terminal,
+};
 
 /// Run AI agents in isolated workspaces
 ///
@@ -34,6 +37,8 @@ pub(crate) enum Command {
     Start(start::Args),
     Stop(stop::Args),
     Terminal(terminal::Args),
+    Open(open::Args),
+    Dashboard(dashboard::Args),
     /// Manage workspaces
     #[command(after_help = "Examples:
   kdn workspace list
@@ -67,6 +72,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ProviderCommand>,
     },
+    Autoconf(autoconf::Args),
     /// Manage runtimes
     #[command(after_help = "Examples:
   kdn runtime list
@@ -91,6 +97,8 @@ pub(crate) enum WorkspaceCommand {
     Start(start::Args),
     Stop(stop::Args),
     Terminal(terminal::Args),
+    Open(open::Args),
+    Dashboard(dashboard::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +137,8 @@ impl Command {
             WorkspaceCommand::Start(args) => Self::Start(args),
             WorkspaceCommand::Stop(args) => Self::Stop(args),
             WorkspaceCommand::Terminal(args) => Self::Terminal(args),
+            WorkspaceCommand::Open(args) => Self::Open(args),
+            WorkspaceCommand::Dashboard(args) => Self::Dashboard(args),
         }
     }
 
@@ -140,6 +150,8 @@ impl Command {
             Self::Remove(args) => &args.change.output,
             Self::Start(args) => &args.change.output,
             Self::Stop(args) => &args.change.output,
+            Self::Open(args) => &args.output,
+            Self::Dashboard(args) => &args.output,
             Self::Runtime { command: Some(RuntimeCommand::List(args)) } => &args.output,
             Self::Runtime { command: Some(RuntimeCommand::New(args)) } => &args.output,
             Self::Secret { command: Some(command) } => match command {
@@ -155,6 +167,7 @@ impl Command {
             },
             Self::Info(args) => &args.output,
             Self::Terminal(_)
+            | Self::Autoconf(_)
             | Self::Version
             | Self::Workspace { .. }
             | Self::Runtime { .. }

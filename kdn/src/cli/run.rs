@@ -100,7 +100,9 @@ async fn dispatch(
     options: DriverOptions,
     context: &Context,
 ) -> Result<u8, CommandError> {
-    use crate::commands::{info, init, list, remove, runtime, service, start, stop, terminal, version};
+    use crate::commands::{
+        autoconf, dashboard, info, init, list, open, remove, runtime, service, start, stop, terminal, version,
+    };
 
     match command {
         None => help(&[]),
@@ -110,6 +112,8 @@ async fn dispatch(
         Some(Command::Start(args)) => start::run(args, context).await,
         Some(Command::Stop(args)) => stop::run(args, context).await,
         Some(Command::Terminal(args)) => terminal::run(args, context).await,
+        Some(Command::Open(args)) => reading(context, open::run(args, context)).await,
+        Some(Command::Dashboard(args)) => reading(context, dashboard::run(args, context)).await,
         Some(Command::Workspace { .. }) => help(&["workspace"]),
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
             reading(context, runtime::list::run(args, context)).await
@@ -127,6 +131,7 @@ async fn dispatch(
         Some(Command::Service { command: None }) => help(&["service"]),
         Some(Command::Provider { command: Some(command) }) => provider(command, context).await,
         Some(Command::Provider { command: None }) => help(&["provider"]),
+        Some(Command::Autoconf(args)) => autoconf::run(&args, context).await,
         Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
         Some(Command::Version) => version::run(),
     }

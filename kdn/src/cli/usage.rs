@@ -139,6 +139,9 @@ impl Place {
         match positionals.len() {
             1 if required == 0 => format!("accepts at most 1 arg(s), received {received}"),
             1 => format!("accepts 1 arg(s), received {received}"),
+            all if positionals.iter().all(|arg| !arg.is_trailing_var_arg_set()) => {
+                format!("accepts between {required} and {all} arg(s), received {received}")
+            }
             _ => format!("requires at least {required} arg(s), only received {received}"),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`levels`] reads and merges the files, [`expand`] turns the result into what a driver is sent.
 
+pub mod edit;
 mod error;
 pub mod expand;
 pub mod file;

@@ -1,6 +1,7 @@
 //! Workspaces: how kdn remembers them, and what it does with them through their drivers.
 
 mod create;
+mod dashboard;
 mod error;
 pub mod id;
 mod lifecycle;

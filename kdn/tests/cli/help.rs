@@ -24,6 +24,9 @@ const COMMANDS: &[&str] = &[
     "start",
     "stop",
     "terminal",
+    "open",
+    "dashboard",
+    "autoconf",
     "info",
     "version",
     "runtime",
@@ -36,6 +39,8 @@ const COMMANDS: &[&str] = &[
     "workspace start",
     "workspace stop",
     "workspace terminal",
+    "workspace open",
+    "workspace dashboard",
 ];
 
 fn help(env: &Env, command: &str) -> String {
@@ -61,10 +66,13 @@ fn root() {
       start      Start a workspace
       stop       Stop a workspace
       terminal   Open a terminal in a workspace
+      open       Open a forwarded port of a workspace
+      dashboard  Open the dashboard of a workspace
       workspace  Manage workspaces
       secret     Manage secrets
       service    Show the services that secrets can belong to
       provider   Manage providers of models
+      autoconf   Find what workspaces can use, and add it to the configuration
       runtime    Manage runtimes
       info       Show the version, the agents and the runtimes of this machine
       version    Print the version of kdn
@@ -130,7 +138,10 @@ fn every_example_works() {
             git(&project, &["init", "-q"]);
             git(&project, &["commit", "-q", "--allow-empty", "-m", "start"]);
             if !example.starts_with("init") {
-                env.ok(&["init", project.to_str().unwrap(), "--agent", "claude"]);
+                fs::create_dir(project.join(".kaiden")).unwrap();
+                fs::write(project.join(".kaiden/workspace.json"), r#"{"ports": [8080]}"#).unwrap();
+                let start = if example.contains("dashboard") { "--start" } else { "-v" };
+                env.ok(&["init", project.to_str().unwrap(), "--agent", "claude", start]);
             }
             if example.contains("remove example-") {
                 let secret = ["--type", "github", "--value", "x"];

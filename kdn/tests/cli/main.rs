@@ -6,12 +6,14 @@
 mod support;
 
 mod agents;
+mod autoconf;
 mod bad;
 mod commands;
 mod features;
 mod help;
 mod interrupt;
 mod keychain;
+mod open;
 mod provider;
 mod runtime;
 mod secret;

@@ -38,12 +38,6 @@ impl Env {
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         Run::new(child.wait_with_output().unwrap(), self.root())
     }
-
-    fn use_secrets(&self, config: &serde_json::Value) {
-        let folder = self.project().join(".kaiden");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("workspace.json"), config.to_string()).unwrap();
-    }
 }
 
 fn env() -> Env {
@@ -332,7 +326,7 @@ fn assert_not_in_command_lines() {
 fn a_value_gets_to_its_driver_and_nowhere_else() {
     let env = Env::new().with_values_file();
     let create = ["secret", "create", "gh", "--type", "github"];
-    env.use_secrets(&json!({"secrets": ["gh"], "environment": [{"name": "GITHUB_TOKEN", "value": "mine"}]}));
+    env.configure(&json!({"secrets": ["gh"], "environment": [{"name": "GITHUB_TOKEN", "value": "mine"}]}));
     let mut said = vec![
         env.run(&["init", "-r", "fake", "-a", "shell", "--start"]),
         env.run_with_stdin(&create, CANARY),
@@ -377,7 +371,7 @@ fn a_value_gets_to_its_driver_and_nowhere_else() {
 fn a_variable_takes_its_value_from_a_secret() {
     let Some(env) = sandbox() else { return };
     let env = env.with_values_file();
-    env.use_secrets(&json!({"environment": [{"name": "TOKEN", "secret": "db"}]}));
+    env.configure(&json!({"environment": [{"name": "TOKEN", "secret": "db"}]}));
     assert_eq!(
         env.run_with_stdin(&[&["secret", "create", "db"], &OTHER[..]].concat(), "first").code,
         Some(0)

@@ -11,8 +11,8 @@ fn wrong_usage() {
     let env = Env::with_drivers(&[]);
     let mut all = String::new();
     for line in [
-        "nope",
-        "workspace nope",
+        "quux",
+        "workspace quux",
         "runtime list x",
         "info x",
         "list x",
@@ -34,12 +34,12 @@ fn wrong_usage() {
         let _ = writeln!(all, "$ kdn {line}\n{}{}", run.stdout, run.stderr);
     }
     assert_snapshot!(all, @r#"
-    $ kdn nope
-    Error: unknown command "nope" for "kdn"
+    $ kdn quux
+    Error: unknown command "quux" for "kdn"
     Run 'kdn --help' for its usage
 
-    $ kdn workspace nope
-    Error: unknown command "nope" for "kdn workspace"
+    $ kdn workspace quux
+    Error: unknown command "quux" for "kdn workspace"
     Run 'kdn workspace --help' for its usage
 
     $ kdn runtime list x

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::entries;
-use crate::agents::{Agent, Error, Inside, Model, document::Format::Json, home::Home};
 use crate::config::file::Mcp;
+use crate::{
+    agents::{Agent, Error, Inside, Model, home::Home},
+    document::Format::Json,
+};
 
 const STATE: &str = ".claude.json";
 

@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::entries;
-use crate::agents::{Agent, Error, Inside, Model, document::Format::Json, home::Home};
 use crate::config::file::Mcp;
+use crate::{
+    agents::{Agent, Error, Inside, Model, home::Home},
+    document::Format::Json,
+};
 
 pub(super) const AGENT: Agent = Agent {
     install: &["script=$(curl -fsSL https://cursor.com/install) && printf '%s\\n' \"$script\" | bash"],

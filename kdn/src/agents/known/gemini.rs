@@ -3,12 +3,11 @@
 use serde_json::json;
 
 use super::entries;
-use crate::agents::{
-    Agent, Error, Inside, Model,
-    document::Format::{Json, Jsonc},
-    home::Home,
-};
 use crate::config::file::Mcp;
+use crate::{
+    agents::{Agent, Error, Inside, Model, home::Home},
+    document::Format::{Json, Jsonc},
+};
 
 const SETTINGS: &str = ".gemini/settings.json";
 

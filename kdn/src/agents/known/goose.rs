@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::entries;
-use crate::agents::{Agent, Error, Inside, Model, document::Format::Yaml, home::Home};
 use crate::config::file::Mcp;
+use crate::{
+    agents::{Agent, Error, Inside, Model, home::Home},
+    document::Format::Yaml,
+};
 
 const CONFIG: &str = ".config/goose/config.yaml";
 

@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::entries;
-use crate::agents::{Agent, Error, Inside, Model, document::Format::Json5, home::Home};
 use crate::config::file::Mcp;
+use crate::{
+    agents::{Agent, Error, Inside, Model, home::Home},
+    document::Format::Json5,
+};
 
 const CONFIG: &str = ".openclaw/openclaw.json";
 

@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use super::entries;
-use crate::agents::{
-    Agent, Error, Model,
-    document::Format::Jsonc,
-    home::{Home, Settings},
-};
 use crate::config::{file::Mcp, localhost::Url};
+use crate::{
+    agents::{
+        Agent, Error, Model,
+        home::{Home, Settings},
+    },
+    document::Format::Jsonc,
+};
 
 const CONFIG: &str = ".config/opencode/opencode.json";
 

@@ -168,6 +168,16 @@ while IFS= read -r line; do
     relative-folder:terminal) answer '{"program":"/bin/sh","cwd":"here"}' ;;
     missing-folder:terminal) answer '{"program":"/bin/sh","cwd":"/nowhere"}' ;;
 
+    # Pages, and what is none.
+    page:initialize | no-page:initialize | file:initialize | javascript:initialize | argument:initialize | escaped-page:initialize)
+        open "$(manifest | sed 's/"terminal":{},/&"dashboard":{},/')" ;;
+    page:dashboard) answer '{"url":"http://127.0.0.1:34871/?a=1"}' ;;
+    no-page:dashboard) refuse '{"code":1004,"message":"none for this one","data":{"kind":"unsupported"}}' ;;
+    file:dashboard) answer '{"url":"file:///etc/passwd"}' ;;
+    javascript:dashboard) answer '{"url":"javascript:alert(1)//http://x"}' ;;
+    argument:dashboard) answer '{"url":"--version"}' ;;
+    escaped-page:dashboard) answer '{"url":"http://x/\u001b[2J"}' ;;
+
     # Too much, and too colourful.
     escapes:initialize) open "$(manifest bad '\u001b[2J\u202eBad' true)" ;;
     escapes:create)

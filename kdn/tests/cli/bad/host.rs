@@ -26,12 +26,6 @@ impl Env {
         let lines = fs::read_to_string(self.told("requests")).unwrap();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-
-    fn configure(&self, config: &Value) {
-        let folder = self.project().join(".kaiden");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("workspace.json"), config.to_string()).unwrap();
-    }
 }
 
 // SPEC: LIFE-01, LIFE-02, LIFE-03, LIFE-04, LIFE-05

@@ -6,6 +6,7 @@ mod hanging;
 mod host;
 mod instances;
 mod output;
+mod pages;
 mod plans;
 mod wire;
 

@@ -103,6 +103,13 @@ impl Env {
         self.home().join("src/app")
     }
 
+    /// Gives the project a configuration.
+    pub(crate) fn configure(&self, config: &serde_json::Value) {
+        let folder = self.project().join(".kaiden");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("workspace.json"), config.to_string()).unwrap();
+    }
+
     /// A program in this world, such as kdn.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut words = self.wrapper.clone();

@@ -1,4 +1,5 @@
-//! Settings files in the formats that agents use, changed in place: whatever is not set stays as the user wrote it.
+//! Files of settings in the formats that kdn and agents use, changed in place: whatever is not set stays as the user
+//! wrote it.
 
 mod json;
 mod toml;
@@ -10,7 +11,7 @@ use self::{json::Json, toml::Toml, yaml::Yaml};
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// JSON, and nothing more.
     Json,
     /// JSON with comments and commas at the end.
@@ -24,10 +25,10 @@ pub(super) enum Format {
 }
 
 /// What is wrong with a file; a fragment that reads after its name.
-pub(super) type Problem = String;
+pub(crate) type Problem = String;
 
 /// A file whose top is a map.
-pub(super) trait Document {
+pub(crate) trait Document {
     /// The value at the end of a path of keys.
     fn get(&self, path: &[&str]) -> Option<Value>;
 
@@ -41,7 +42,7 @@ pub(super) trait Document {
 }
 
 /// Reads a file. An empty one is an empty map.
-pub(super) fn parse(format: Format, text: &str) -> Result<Box<dyn Document>, Problem> {
+pub(crate) fn parse(format: Format, text: &str) -> Result<Box<dyn Document>, Problem> {
     Ok(match format {
         Format::Json | Format::Jsonc | Format::Json5 => Box::new(Json::parse(format, text)?),
         Format::Toml => Box::new(Toml::parse(text)?),
