@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
 
+pub(crate) mod completion;
 mod driver_flags;
 mod root;
 mod run;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{info, init, list, provider, remove, runtime, secret, service, start, stop, terminal};
+use crate::commands::{
+    completion, info, init, list, man, provider, remove, runtime, secret, service, start, stop, terminal,
+};
 
 /// Run AI agents in isolated workspaces
 ///
@@ -76,6 +78,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<RuntimeCommand>,
     },
+    Completion(completion::Args),
+    #[command(hide = true)]
+    Man(man::Args),
     Info(info::Args),
     /// Print the version of kdn
     #[command(after_help = "Examples:
@@ -155,6 +160,8 @@ impl Command {
             },
             Self::Info(args) => &args.output,
             Self::Terminal(_)
+            | Self::Completion(_)
+            | Self::Man(_)
             | Self::Version
             | Self::Workspace { .. }
             | Self::Runtime { .. }

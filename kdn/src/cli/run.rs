@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::{
-    Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand, completion,
     driver_flags::{self, Extended},
     signals, usage,
 };
@@ -19,6 +19,13 @@ use crate::{
 pub fn main() -> ExitCode {
     let env = Env::from_process();
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(asked) = &env.completing {
+        return match completion::answer(asked, &env, &args).and_then(|answer| stream::raw(&answer)) {
+            Ok(()) => ExitCode::SUCCESS,
+            // A message would end up in the middle of the user's line.
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let code = match runtime.enable_all().build() {
         Ok(runtime) => {
@@ -100,7 +107,9 @@ async fn dispatch(
     options: DriverOptions,
     context: &Context,
 ) -> Result<u8, CommandError> {
-    use crate::commands::{info, init, list, remove, runtime, service, start, stop, terminal, version};
+    use crate::commands::{
+        completion, info, init, list, man, remove, runtime, service, start, stop, terminal, version,
+    };
 
     match command {
         None => help(&[]),
@@ -128,6 +137,8 @@ async fn dispatch(
         Some(Command::Provider { command: Some(command) }) => provider(command, context).await,
         Some(Command::Provider { command: None }) => help(&["provider"]),
         Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
+        Some(Command::Completion(args)) => completion::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
         Some(Command::Version) => version::run(),
     }
 }

@@ -12,9 +12,11 @@ mod show;
 mod value;
 
 pub(crate) mod args;
+pub(crate) mod completion;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod provider;
 pub(crate) mod remove;
 pub(crate) mod runtime;

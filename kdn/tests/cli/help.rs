@@ -24,6 +24,8 @@ const COMMANDS: &[&str] = &[
     "start",
     "stop",
     "terminal",
+    "completion",
+    "man",
     "info",
     "version",
     "runtime",
@@ -55,20 +57,21 @@ fn root() {
     machine.
     Usage: kdn [OPTIONS] [COMMAND]
     Commands:
-      init       Register a project directory as a workspace
-      list       List the workspaces [alias: ls]
-      remove     Remove a workspace [alias: rm]
-      start      Start a workspace
-      stop       Stop a workspace
-      terminal   Open a terminal in a workspace
-      workspace  Manage workspaces
-      secret     Manage secrets
-      service    Show the services that secrets can belong to
-      provider   Manage providers of models
-      runtime    Manage runtimes
-      info       Show the version, the agents and the runtimes of this machine
-      version    Print the version of kdn
-      help       Print this message or the help of the given subcommand(s)
+      init        Register a project directory as a workspace
+      list        List the workspaces [alias: ls]
+      remove      Remove a workspace [alias: rm]
+      start       Start a workspace
+      stop        Stop a workspace
+      terminal    Open a terminal in a workspace
+      workspace   Manage workspaces
+      secret      Manage secrets
+      service     Show the services that secrets can belong to
+      provider    Manage providers of models
+      runtime     Manage runtimes
+      completion  Print the completion script of a shell
+      info        Show the version, the agents and the runtimes of this machine
+      version     Print the version of kdn
+      help        Print this message or the help of the given subcommand(s)
     Options:
           --storage <DIR>
               Folder of kdn's state [default: $KDN_STORAGE, else ~/.kdn]
@@ -100,7 +103,7 @@ fn no_command_is_missing_here() {
     let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "runtime"]
         .into_iter()
         .flat_map(of)
-        .chain([String::new()])
+        .chain(["", "man"].map(str::to_owned))
         .collect();
     all.sort();
     let mut known = COMMANDS.to_vec();

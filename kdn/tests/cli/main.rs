@@ -8,6 +8,7 @@ mod support;
 mod agents;
 mod bad;
 mod commands;
+mod completion;
 mod help;
 mod interrupt;
 mod keychain;
