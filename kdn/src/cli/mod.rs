@@ -9,5 +9,8 @@ mod run;
 mod signals;
 mod usage;
 
-pub(crate) use root::{Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand};
+pub(crate) use root::{
+    Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    WorkspaceCommand,
+};
 pub use run::main;

@@ -5,7 +5,8 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::{
-    Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand, completion,
+    Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    WorkspaceCommand, completion,
     driver_flags::{self, Extended},
     signals, usage,
 };
@@ -108,7 +109,8 @@ async fn dispatch(
     context: &Context,
 ) -> Result<u8, CommandError> {
     use crate::commands::{
-        completion, info, init, list, man, remove, runtime, service, start, stop, terminal, version,
+        completion, config, info, init, list, man, remove, runtime, service, start, stop, terminal, version,
+        workspace,
     };
 
     match command {
@@ -119,6 +121,11 @@ async fn dispatch(
         Some(Command::Start(args)) => start::run(args, context).await,
         Some(Command::Stop(args)) => stop::run(args, context).await,
         Some(Command::Terminal(args)) => terminal::run(args, context).await,
+        Some(Command::Workspace { command: Some(WorkspaceCommand::Show(args)) }) => {
+            reading(context, workspace::show::run(args, context)).await
+        }
+        Some(Command::Config { command: Some(ConfigCommand::Schema(args)) }) => config::schema::run(&args),
+        Some(Command::Config { command: None }) => help(&["config"]),
         Some(Command::Workspace { .. }) => help(&["workspace"]),
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
             reading(context, runtime::list::run(args, context)).await

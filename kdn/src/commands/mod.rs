@@ -13,6 +13,7 @@ mod value;
 
 pub(crate) mod args;
 pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;
@@ -26,6 +27,7 @@ pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod terminal;
 pub(crate) mod version;
+pub(crate) mod workspace;
 
 pub(crate) use context::Context;
 pub(crate) use report::Report;

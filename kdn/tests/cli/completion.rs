@@ -128,3 +128,16 @@ fn what_cannot_be_read_has_no_candidates() {
     let env = env.set("KDN_COMPLETE", "tcsh");
     assert_snapshot!(env.run(&[]), @"exit code 1");
 }
+
+#[test]
+fn manual_pages() {
+    let env = Env::with_drivers(&[]);
+    assert!(env.ok(&["man"]).contains(".SH EXAMPLES\n.nf\n"));
+    let pages = env.home().join("man1");
+    env.ok(&["man", pages.to_str().unwrap()]);
+    let pages = Env::tree(&pages);
+    for page in ["kdn.1", "kdn-init.1", "kdn-workspace-show.1", "kdn-config-schema.1"] {
+        assert!(pages.contains(&page.to_owned()), "{page} in {pages:?}");
+    }
+    assert!(!pages.iter().any(|page| page.contains("help") || page.contains("man")), "{pages:?}");
+}

@@ -26,6 +26,8 @@ const COMMANDS: &[&str] = &[
     "terminal",
     "completion",
     "man",
+    "config",
+    "config schema",
     "info",
     "version",
     "runtime",
@@ -35,6 +37,7 @@ const COMMANDS: &[&str] = &[
     "workspace",
     "workspace list",
     "workspace remove",
+    "workspace show",
     "workspace start",
     "workspace stop",
     "workspace terminal",
@@ -67,6 +70,7 @@ fn root() {
       secret      Manage secrets
       service     Show the services that secrets can belong to
       provider    Manage providers of models
+      config      Show what configurations may say
       runtime     Manage runtimes
       completion  Print the completion script of a shell
       info        Show the version, the agents and the runtimes of this machine
@@ -100,7 +104,7 @@ fn no_command_is_missing_here() {
             .map(|name| format!("{parent} {name}").trim().to_owned())
             .collect()
     };
-    let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "runtime"]
+    let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "config", "runtime"]
         .into_iter()
         .flat_map(of)
         .chain(["", "man"].map(str::to_owned))

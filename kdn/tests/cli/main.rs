@@ -16,5 +16,6 @@ mod provider;
 mod runtime;
 mod secret;
 mod session;
+mod show;
 mod state;
 mod usage;

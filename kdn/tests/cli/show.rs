@@ -1,0 +1,34 @@
+//! `workspace show` and `config schema`.
+
+use insta::assert_snapshot;
+
+use crate::support::Env;
+
+#[test]
+fn all_that_is_known_of_a_workspace() {
+    let env = Env::new();
+    env.ok(&["init", "-r", "fake", "-a", "claude", "-p", "demo", "-m", "ollama::qwen3", "--start"]);
+    assert_snapshot!(env.run(&["workspace", "show", "app", "-o", "json"]), @"");
+    let text = env.run(&["workspace", "show", "app"]).to_string();
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains("ed:  ")).collect();
+    assert_snapshot!(text.join("\n"), @"");
+    std::fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
+    let run = env.run(&["workspace", "show", "app"]);
+    assert!(run.stdout.contains("running?"), "{run}");
+    assert_snapshot!(run.stderr, @"");
+    assert_eq!(env.run(&["workspace", "show", "app", "--no-refresh"]).stderr, "");
+    assert_snapshot!(env.run(&["workspace", "show", "nope"]), @"");
+}
+
+#[test]
+fn schemas_of_the_files() {
+    let env = Env::with_drivers(&[]);
+    let schema = |file: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&env.ok(&[&["config", "schema"], file].concat())).unwrap()
+    };
+    assert!(schema(&[])["properties"]["mounts"].is_object());
+    assert_eq!(schema(&[]), schema(&["workspace"]));
+    assert!(schema(&["projects"])["additionalProperties"]["properties"]["mounts"].is_object());
+    assert!(schema(&["agents"])["title"].as_str().unwrap().ends_with("by agent"));
+    assert_snapshot!(env.run(&["config", "schema", "nope"]), @"");
+}
