@@ -4,6 +4,7 @@
 
 pub(crate) mod completion;
 mod driver_flags;
+mod help;
 mod root;
 mod run;
 mod signals;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use super::{
     Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
@@ -70,7 +70,7 @@ enum End {
 
 /// Parses the arguments. Only where they do not fit, or ask for help, is the chosen driver asked for its flags.
 async fn parse(args: &[OsString], context: &Context) -> Result<(Cli, DriverOptions), End> {
-    let command = Cli::command();
+    let command = super::help::command();
     let (matches, options) = match command.clone().try_get_matches_from(args) {
         Ok(matches) => (matches, DriverOptions::new()),
         Err(error) => match driver_flags::extend(command, args, &error, context).await {
@@ -184,7 +184,7 @@ async fn reading(
 
 /// Prints the help of a command that does nothing by itself.
 fn help(path: &[&str]) -> Result<u8, CommandError> {
-    let mut command = Cli::command();
+    let mut command = super::help::command();
     command.build();
     let mut at = &mut command;
     for name in path {

@@ -8,7 +8,34 @@ use crate::support::Env;
 fn all_that_is_known_of_a_workspace() {
     let env = Env::new();
     env.ok(&["init", "-r", "fake", "-a", "claude", "-p", "demo", "-m", "ollama::qwen3", "--start"]);
-    assert_snapshot!(env.run(&["workspace", "show", "app", "-o", "json"]), @"");
+    assert_snapshot!(env.run(&["workspace", "show", "app", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "agent": "claude",
+      "forwards": [],
+      "id": "[ID]",
+      "model": "ollama::qwen3",
+      "name": "app",
+      "paths": {
+        "configuration": "[ROOT]/home/src/app/.kaiden",
+        "source": "[ROOT]/home/src/app"
+      },
+      "project": "demo",
+      "runtime": "fake",
+      "state": "running",
+      "timestamps": {
+        "created": [TIME],
+        "started": [TIME]
+      },
+      "info": {
+        "agent": "claude",
+        "source": "[ROOT]/home/src/app"
+      },
+      "instance": "fake-001",
+      "secrets": []
+    }
+    "#);
     let text = env.run(&["workspace", "show", "app"]).to_string();
     let text: Vec<&str> = text.lines().filter(|line| !line.contains("ed:  ")).collect();
     assert_snapshot!(text.join("\n"), @"");
@@ -30,5 +57,10 @@ fn schemas_of_the_files() {
     assert_eq!(schema(&[]), schema(&["workspace"]));
     assert!(schema(&["projects"])["additionalProperties"]["properties"]["mounts"].is_object());
     assert!(schema(&["agents"])["title"].as_str().unwrap().ends_with("by agent"));
-    assert_snapshot!(env.run(&["config", "schema", "nope"]), @"");
+    assert_snapshot!(env.run(&["config", "schema", "nope"]), @r#"
+    exit code 2
+    --- stderr
+    Error: invalid value "nope" for FILE (supported: workspace, projects, agents)
+    Run 'kdn config schema --help' for its usage
+    "#);
 }
