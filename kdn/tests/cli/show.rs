@@ -38,13 +38,33 @@ fn all_that_is_known_of_a_workspace() {
     "#);
     let text = env.run(&["workspace", "show", "app"]).to_string();
     let text: Vec<&str> = text.lines().filter(|line| !line.contains("ed:  ")).collect();
-    assert_snapshot!(text.join("\n"), @"");
+    assert_snapshot!(text.join("\n"), @r"
+    exit code 0
+    --- stdout
+    Name:          app
+    ID:            [ID]
+    State:         running for Ns
+    Project:       demo
+    Sources:       ~/src/app
+    Configuration: ~/src/app/.kaiden
+    Agent:         claude
+    Model:         ollama::qwen3
+    Runtime:       fake
+    Instance:      fake-001
+    Info:          agent: claude
+    Info:          source: [ROOT]/home/src/app
+    ");
     std::fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
     let run = env.run(&["workspace", "show", "app"]);
     assert!(run.stdout.contains("running?"), "{run}");
-    assert_snapshot!(run.stderr, @"");
+    assert_snapshot!(run.stderr, @"Warning: the last known state is shown: failed to get runtime: runtime not found: fake");
     assert_eq!(env.run(&["workspace", "show", "app", "--no-refresh"]).stderr, "");
-    assert_snapshot!(env.run(&["workspace", "show", "nope"]), @"");
+    assert_snapshot!(env.run(&["workspace", "show", "nope"]), @r"
+    exit code 1
+    --- stderr
+    Error: workspace not found: nope
+    Use 'workspace list' to see available workspaces
+    ");
 }
 
 #[test]
