@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// The variable by which the completion script of a shell asks for candidates; its value is the shell.
+pub const COMPLETE: &str = "KDN_COMPLETE";
+
 /// What the environment says. A variable that is set but empty counts as not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Env {
@@ -28,8 +31,19 @@ pub struct Env {
     pub path: Option<OsString>,
     /// `HOME`, or `USERPROFILE` on Windows.
     pub home: Option<PathBuf>,
+    /// `KDN_COMPLETE`: a shell asks for candidates.
+    pub completing: Option<Completing>,
     /// `TERM` is `dumb`: the terminal cannot redraw a line.
     pub dumb_terminal: bool,
+}
+
+/// What the completion script of a shell says beside the words of the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completing {
+    /// The shell.
+    pub shell: String,
+    /// Which word is to be completed; the last where the shell does not say it.
+    pub index: Option<usize>,
 }
 
 impl Env {
@@ -62,6 +76,10 @@ impl Env {
             app_data: get("APPDATA").map(PathBuf::from),
             path: get("PATH"),
             home: get(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from),
+            completing: text(COMPLETE).map(|shell| Completing {
+                shell,
+                index: text("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse().ok()),
+            }),
             dumb_terminal: text("TERM").is_some_and(|term| term == "dumb"),
         }
     }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command, error::ErrorKind};
-use kdn_protocol::Flag;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use kdn_protocol::{Flag, host::HostError};
 
 use crate::{
     commands::{Context, args::DriverOptions},
@@ -27,26 +28,53 @@ pub(super) async fn extend(
 ) -> Option<Extended> {
     let may_help = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::DisplayHelp);
     let words: Vec<&str> = args.iter().skip(1).map_while(|arg| arg.to_str()).collect();
-    if !may_help || !words.contains(&INIT) {
+    if !may_help {
         return None;
     }
-    let storage = value_of(&words, &["--storage"]).map(std::path::PathBuf::from);
-    let context = match storage {
-        Some(storage) => context.with_storage(&storage).ok()?,
+    let context = match value_of(&words, &["--storage"]) {
+        Some(storage) => context.with_storage(storage.as_ref()).ok()?,
         None => context.clone(),
     };
-    let runtime = value_of(&words, &["--runtime", "-r"]).or(context.env.default_runtime.clone())?;
+    match add(command, &words, &context).await {
+        Ok(extended) => extended,
+        Err(Unknown { runtime, error }) => {
+            stream::note(&format!("Warning: the options of runtime {runtime:?} are not known: {error}"));
+            None
+        }
+    }
+}
+
+/// A driver did not say which flags it has.
+pub(super) struct Unknown {
+    runtime: String,
+    error: HostError,
+}
+
+/// Adds the flags of the driver that these words choose. `None`: there is nothing to add.
+pub(super) async fn add(
+    command: Command,
+    words: &[&str],
+    context: &Context,
+) -> Result<Option<Extended>, Unknown> {
+    if !words.contains(&INIT) {
+        return Ok(None);
+    }
+    let runtime = value_of(words, &["--runtime", "-r"]).or(context.env.default_runtime.clone());
+    let Some(runtime) = runtime else { return Ok(None) };
     let manager = context.manager();
-    let driver = manager.catalog.find(&runtime).ok()?;
-    let described = manager.catalog.describe(&manager.host, &driver).await;
-    let told =
-        |error| stream::note(&format!("Warning: the options of runtime {runtime:?} are not known: {error}"));
-    let described = described.map_err(told).ok()?;
+    let Ok(driver) = manager.catalog.find(&runtime) else { return Ok(None) };
+    match manager.catalog.describe(&manager.host, &driver).await {
+        Ok(described) => Ok(with(command, &runtime, described.flags)),
+        Err(error) => Err(Unknown { runtime, error }),
+    }
+}
+
+fn with(command: Command, runtime: &str, offered: Vec<Flag>) -> Option<Extended> {
     let mut built = command.clone();
     built.build();
     let own = built.find_subcommand(INIT)?;
     let mut flags: Vec<Flag> = Vec::new();
-    for flag in described.flags {
+    for flag in offered {
         let taken = own.get_arguments().any(|arg| arg.get_long() == Some(&flag.name))
             || flags.iter().any(|other| other.name == flag.name);
         if !taken && is_flag(&flag.name) {
@@ -84,11 +112,17 @@ fn arg(flag: &Flag) -> Arg {
     if let Some(default) = &flag.default {
         help = format!("{help} [default: {}]", text::line(default));
     }
-    Arg::new(id(flag)).long(flag.name.clone()).value_name("VALUE").required(flag.required).help(help)
+    let arg =
+        Arg::new(id(flag)).long(flag.name.clone()).value_name("VALUE").required(flag.required).help(help);
+    if flag.completions.is_empty() {
+        return arg;
+    }
+    let words = flag.completions.clone();
+    arg.add(ArgValueCandidates::new(move || words.iter().map(CompletionCandidate::new).collect()))
 }
 
 /// The value of a flag in arguments that may not fit.
-fn value_of(words: &[&str], names: &[&str]) -> Option<String> {
+pub(super) fn value_of(words: &[&str], names: &[&str]) -> Option<String> {
     let mut rest = words.iter().take_while(|word| **word != "--");
     while let Some(word) = rest.next() {
         for name in names {

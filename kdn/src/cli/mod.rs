@@ -2,11 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
 
+pub(crate) mod completion;
 mod driver_flags;
+mod help;
 mod root;
 mod run;
 mod signals;
 mod usage;
 
-pub(crate) use root::{Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand};
+pub(crate) use root::{
+    Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    WorkspaceCommand,
+};
 pub use run::main;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    autoconf, dashboard, info, init, list, open, provider, remove, runtime, secret, service, start, stop,
-    terminal,
+    autoconf, completion, config, dashboard, info, init, list, man, open, provider, remove, runtime, secret,
+    service, start, stop, terminal, workspace,
 };
 
 /// Run AI agents in isolated workspaces
@@ -73,6 +73,13 @@ pub(crate) enum Command {
         command: Option<ProviderCommand>,
     },
     Autoconf(autoconf::Args),
+    /// Show what configurations may say
+    #[command(after_help = "Examples:
+  kdn config schema")]
+    Config {
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
     /// Manage runtimes
     #[command(after_help = "Examples:
   kdn runtime list
@@ -82,6 +89,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<RuntimeCommand>,
     },
+    Completion(completion::Args),
+    #[command(hide = true)]
+    Man(man::Args),
     Info(info::Args),
     /// Print the version of kdn
     #[command(after_help = "Examples:
@@ -94,11 +104,17 @@ pub(crate) enum WorkspaceCommand {
     List(list::Args),
     #[command(visible_alias = "rm")]
     Remove(remove::Args),
+    Show(workspace::show::Args),
     Start(start::Args),
     Stop(stop::Args),
     Terminal(terminal::Args),
     Open(open::Args),
     Dashboard(dashboard::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    Schema(config::schema::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,12 +144,13 @@ pub(crate) enum ProviderCommand {
 }
 
 impl Command {
-    /// `kdn workspace start` is `kdn start`, and so on.
+    /// `kdn workspace start` is `kdn start`, and so on; `show` is in its group only.
     pub(crate) fn without_group(self) -> Self {
         let Self::Workspace { command: Some(command) } = self else { return self };
         match command {
             WorkspaceCommand::List(args) => Self::List(args),
             WorkspaceCommand::Remove(args) => Self::Remove(args),
+            show @ WorkspaceCommand::Show(_) => Self::Workspace { command: Some(show) },
             WorkspaceCommand::Start(args) => Self::Start(args),
             WorkspaceCommand::Stop(args) => Self::Stop(args),
             WorkspaceCommand::Terminal(args) => Self::Terminal(args),
@@ -165,11 +182,15 @@ impl Command {
                 ProviderCommand::List(args) => &args.output,
                 ProviderCommand::Remove(args) => &args.output,
             },
+            Self::Workspace { command: Some(WorkspaceCommand::Show(args)) } => &args.output,
             Self::Info(args) => &args.output,
             Self::Terminal(_)
             | Self::Autoconf(_)
+            | Self::Completion(_)
+            | Self::Man(_)
             | Self::Version
             | Self::Workspace { .. }
+            | Self::Config { .. }
             | Self::Runtime { .. }
             | Self::Secret { command: None }
             | Self::Service { command: None }

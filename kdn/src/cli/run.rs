@@ -2,10 +2,11 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use super::{
-    Cli, Command, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
+    WorkspaceCommand, completion,
     driver_flags::{self, Extended},
     signals, usage,
 };
@@ -19,6 +20,13 @@ use crate::{
 pub fn main() -> ExitCode {
     let env = Env::from_process();
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(asked) = &env.completing {
+        return match completion::answer(asked, &env, &args).and_then(|answer| stream::raw(&answer)) {
+            Ok(()) => ExitCode::SUCCESS,
+            // A message would end up in the middle of the user's line.
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let code = match runtime.enable_all().build() {
         Ok(runtime) => {
@@ -62,7 +70,7 @@ enum End {
 
 /// Parses the arguments. Only where they do not fit, or ask for help, is the chosen driver asked for its flags.
 async fn parse(args: &[OsString], context: &Context) -> Result<(Cli, DriverOptions), End> {
-    let command = Cli::command();
+    let command = super::help::command();
     let (matches, options) = match command.clone().try_get_matches_from(args) {
         Ok(matches) => (matches, DriverOptions::new()),
         Err(error) => match driver_flags::extend(command, args, &error, context).await {
@@ -101,7 +109,8 @@ async fn dispatch(
     context: &Context,
 ) -> Result<u8, CommandError> {
     use crate::commands::{
-        autoconf, dashboard, info, init, list, open, remove, runtime, service, start, stop, terminal, version,
+        autoconf, completion, config, dashboard, info, init, list, man, open, remove, runtime, service,
+        start, stop, terminal, version, workspace,
     };
 
     match command {
@@ -114,6 +123,11 @@ async fn dispatch(
         Some(Command::Terminal(args)) => terminal::run(args, context).await,
         Some(Command::Open(args)) => reading(context, open::run(args, context)).await,
         Some(Command::Dashboard(args)) => reading(context, dashboard::run(args, context)).await,
+        Some(Command::Workspace { command: Some(WorkspaceCommand::Show(args)) }) => {
+            reading(context, workspace::show::run(args, context)).await
+        }
+        Some(Command::Config { command: Some(ConfigCommand::Schema(args)) }) => config::schema::run(&args),
+        Some(Command::Config { command: None }) => help(&["config"]),
         Some(Command::Workspace { .. }) => help(&["workspace"]),
         Some(Command::Runtime { command: Some(RuntimeCommand::List(args)) }) => {
             reading(context, runtime::list::run(args, context)).await
@@ -133,6 +147,8 @@ async fn dispatch(
         Some(Command::Provider { command: None }) => help(&["provider"]),
         Some(Command::Autoconf(args)) => autoconf::run(&args, context).await,
         Some(Command::Info(args)) => reading(context, info::run(args, context)).await,
+        Some(Command::Completion(args)) => completion::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
         Some(Command::Version) => version::run(),
     }
 }
@@ -171,7 +187,7 @@ async fn reading(
 
 /// Prints the help of a command that does nothing by itself.
 fn help(path: &[&str]) -> Result<u8, CommandError> {
-    let mut command = Cli::command();
+    let mut command = super::help::command();
     command.build();
     let mut at = &mut command;
     for name in path {

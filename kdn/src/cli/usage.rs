@@ -72,9 +72,9 @@ fn unknown(arg: &str, is_flag: bool, place: &Place) -> String {
     }
 }
 
-/// `--progress <MODE>` without the name of its value.
+/// `--progress <MODE>` without the name of its value, `[FILE]` without its brackets.
 fn flag(arg: &str) -> &str {
-    arg.split([' ', '=']).next().unwrap_or_default()
+    arg.split([' ', '=']).next().unwrap_or_default().trim_matches(['<', '>', '[', ']'])
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> String {

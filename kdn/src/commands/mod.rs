@@ -15,10 +15,13 @@ mod value;
 
 pub(crate) mod args;
 pub(crate) mod autoconf;
+pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod dashboard;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod open;
 pub(crate) mod provider;
 pub(crate) mod remove;
@@ -29,6 +32,7 @@ pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod terminal;
 pub(crate) mod version;
+pub(crate) mod workspace;
 
 pub(crate) use context::Context;
 pub(crate) use report::Report;

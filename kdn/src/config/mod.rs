@@ -12,6 +12,7 @@ pub mod localhost;
 mod memory;
 mod merge;
 mod paths;
+pub mod schema;
 mod unknown;
 mod validate;
 

@@ -11,6 +11,11 @@ pub fn stdout(text: &str) -> io::Result<()> {
     quiet_when_closed(write(&mut anstream::stdout().lock(), text))
 }
 
+/// Prints what another program reads, as it is.
+pub fn raw(text: &str) -> io::Result<()> {
+    quiet_when_closed(write(&mut io::stdout().lock(), text))
+}
+
 /// Prints a message. There is nowhere to tell of a failure.
 pub fn stderr(text: &str) {
     let _ = write(&mut anstream::stderr().lock(), text);

@@ -27,6 +27,10 @@ const COMMANDS: &[&str] = &[
     "open",
     "dashboard",
     "autoconf",
+    "completion",
+    "man",
+    "config",
+    "config schema",
     "info",
     "version",
     "runtime",
@@ -36,6 +40,7 @@ const COMMANDS: &[&str] = &[
     "workspace",
     "workspace list",
     "workspace remove",
+    "workspace show",
     "workspace start",
     "workspace stop",
     "workspace terminal",
@@ -59,24 +64,30 @@ fn root() {
     container, a pod. The agent works on your files, and sees little else of your
     machine.
     Usage: kdn [OPTIONS] [COMMAND]
-    Commands:
-      init       Register a project directory as a workspace
-      list       List the workspaces [alias: ls]
-      remove     Remove a workspace [alias: rm]
-      start      Start a workspace
-      stop       Stop a workspace
-      terminal   Open a terminal in a workspace
-      open       Open a forwarded port of a workspace
-      dashboard  Open the dashboard of a workspace
-      workspace  Manage workspaces
-      secret     Manage secrets
-      service    Show the services that secrets can belong to
-      provider   Manage providers of models
-      autoconf   Find what workspaces can use, and add it to the configuration
-      runtime    Manage runtimes
-      info       Show the version, the agents and the runtimes of this machine
-      version    Print the version of kdn
-      help       Print this message or the help of the given subcommand(s)
+    Main Commands:
+      init        Register a project directory as a workspace
+      list        List the workspaces [alias: ls]
+      start       Start a workspace
+      stop        Stop a workspace
+      remove      Remove a workspace [alias: rm]
+      terminal    Open a terminal in a workspace
+      open        Open a forwarded port of a workspace
+      dashboard   Open the dashboard of a workspace
+    Workspace Commands:
+      workspace   Manage workspaces
+    Secret Commands:
+      secret      Manage secrets
+      service     Show the services that secrets can belong to
+      provider    Manage providers of models
+    Configuration Commands:
+      autoconf    Find what workspaces can use, and add it to the configuration
+      config      Show what configurations may say
+    Runtime Commands:
+      runtime     Manage runtimes
+    Additional Commands:
+      completion  Print the completion script of a shell
+      info        Show the version, the agents and the runtimes of this machine
+      version     Print the version of kdn
     Options:
           --storage <DIR>
               Folder of kdn's state [default: $KDN_STORAGE, else ~/.kdn]
@@ -97,18 +108,19 @@ fn no_command_is_missing_here() {
     let env = Env::with_drivers(&[]);
     let of = |parent: &str| -> Vec<String> {
         let help = help(&env, parent);
-        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-        let names =
-            commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+        let commands = help.lines().skip_while(|line| !line.ends_with("ommands:"));
+        let names = commands
+            .take_while(|line| *line != "Options:")
+            .filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
         names
-            .filter(|name| *name != "help")
+            .filter(|name| !matches!(*name, "" | "help"))
             .map(|name| format!("{parent} {name}").trim().to_owned())
             .collect()
     };
-    let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "runtime"]
+    let mut all: Vec<String> = ["", "workspace", "secret", "service", "provider", "config", "runtime"]
         .into_iter()
         .flat_map(of)
-        .chain([String::new()])
+        .chain(["", "man"].map(str::to_owned))
         .collect();
     all.sort();
     let mut known = COMMANDS.to_vec();

@@ -1,0 +1,3 @@
+//! `kdn config ...`
+
+pub(crate) mod schema;

@@ -1,0 +1,86 @@
+//! `workspace show` and `config schema`.
+
+use insta::assert_snapshot;
+
+use crate::support::Env;
+
+#[test]
+fn all_that_is_known_of_a_workspace() {
+    let env = Env::new();
+    env.ok(&["init", "-r", "fake", "-a", "claude", "-p", "demo", "-m", "ollama::qwen3", "--start"]);
+    assert_snapshot!(env.run(&["workspace", "show", "app", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "agent": "claude",
+      "forwards": [],
+      "id": "[ID]",
+      "model": "ollama::qwen3",
+      "name": "app",
+      "paths": {
+        "configuration": "[ROOT]/home/src/app/.kaiden",
+        "source": "[ROOT]/home/src/app"
+      },
+      "project": "demo",
+      "runtime": "fake",
+      "state": "running",
+      "timestamps": {
+        "created": [TIME],
+        "started": [TIME]
+      },
+      "info": {
+        "agent": "claude",
+        "source": "[ROOT]/home/src/app"
+      },
+      "instance": "fake-001",
+      "secrets": []
+    }
+    "#);
+    let text = env.run(&["workspace", "show", "app"]).to_string();
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains("ed:  ")).collect();
+    assert_snapshot!(text.join("\n"), @r"
+    exit code 0
+    --- stdout
+    Name:          app
+    ID:            [ID]
+    State:         running for Ns
+    Project:       demo
+    Sources:       ~/src/app
+    Configuration: ~/src/app/.kaiden
+    Agent:         claude
+    Model:         ollama::qwen3
+    Runtime:       fake
+    Instance:      fake-001
+    Info:          agent: claude
+    Info:          source: [ROOT]/home/src/app
+    ");
+    std::fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
+    let run = env.run(&["workspace", "show", "app"]);
+    assert!(run.stdout.contains("running?"), "{run}");
+    assert_snapshot!(run.stderr, @"Warning: the last known state is shown: failed to get runtime: runtime not found: fake");
+    assert_eq!(env.run(&["workspace", "show", "app", "--no-refresh"]).stderr, "");
+    assert_snapshot!(env.run(&["workspace", "show", "nope"]), @r"
+    exit code 1
+    --- stderr
+    Error: workspace not found: nope
+    Use 'workspace list' to see available workspaces
+    ");
+}
+
+#[test]
+fn schemas_of_the_files() {
+    let env = Env::with_drivers(&[]);
+    let schema = |file: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&env.ok(&[&["config", "schema"], file].concat())).unwrap()
+    };
+    assert!(schema(&[])["properties"]["mounts"].is_object());
+    assert_eq!(schema(&[]), schema(&["workspace"]));
+    assert!(schema(&["projects"])["additionalProperties"]["properties"]["mounts"].is_object());
+    assert!(schema(&["agents"])["title"].as_str().unwrap().ends_with("by agent"));
+    assert_snapshot!(env.run(&["config", "schema", "nope"]), @r#"
+    exit code 2
+    --- stderr
+    Error: invalid value "nope" for FILE (supported: workspace, projects, agents)
+    Run 'kdn config schema --help' for its usage
+    "#);
+}
