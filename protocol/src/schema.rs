@@ -157,7 +157,7 @@ fn errors(method: &str) -> Vec<ErrorKind> {
         "initialize" => &[VersionMismatch, NotInitialized],
         "create" => &[InvalidWorkspace, AlreadyExists, Unsupported, Busy, NotInitialized],
         "start" => &[InstanceNotFound, InvalidWorkspace, InvalidState, Unsupported, Busy, NotInitialized],
-        "stop" => &[InstanceNotFound, Busy, NotInitialized],
+        "stop" => &[InstanceNotFound, InvalidState, Busy, NotInitialized],
         "remove" => &[InvalidState, Busy, NotInitialized],
         "info" => &[InstanceNotFound, NotInitialized],
         "terminal" => &[InstanceNotFound, InvalidState, NotInitialized],

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use ureq::{
     Agent, Body,
     http::{Response, Uri, header, uri::Authority},
-    tls::{RootCerts, TlsConfig},
+    tls::{RootCerts, TlsConfig, TlsProvider},
 };
 
 use super::{
@@ -49,7 +49,13 @@ impl Client {
                 .timeout_recv_response(Some(SILENCE))
                 .timeout_per_read(Some(SILENCE))
         };
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        // The TLS of the system where there is one, so that nothing has to be compiled from C.
+        let provider = if cfg!(any(windows, target_vendor = "apple")) {
+            TlsProvider::NativeTls
+        } else {
+            TlsProvider::Rustls
+        };
+        let tls = TlsConfig::builder().provider(provider).root_certs(RootCerts::PlatformVerifier).build();
         Self {
             remote: config().https_only(true).tls_config(tls).build().new_agent(),
             loopback: config().proxy(None).build().new_agent(),
