@@ -271,7 +271,7 @@ async function take(line) {
 async function serve() {
   const finish = () => { // once what is running is rolled back, or soon (LIFE-25)
     session.isEnding = true;
-    setTimeout(() => process.exit(0), session.isBusy ? 1800 : 0);
+    session.isBusy ? setTimeout(() => process.exit(0), 1800) : process.exit(0);
   };
   process.umask(0o077);
   process.on('SIGTERM', finish);

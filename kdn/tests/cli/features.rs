@@ -286,7 +286,7 @@ fn an_interrupt_ends_a_download() {
     let Some(env) = world(&json!({format!("{}/a/b", silent.local_addr().unwrap()): {}})) else { return };
     let mut init = env.start(&["init", "-r", "fake", "-a", "shell", "--progress", "plain"]);
     init.expect("Downloading devcontainer features");
-    silent.accept().unwrap();
+    let _connection = silent.accept().unwrap();
     init.signal(Signal::INT);
     let run = init.finish();
     assert_eq!(run.code, Some(130), "{run}");
