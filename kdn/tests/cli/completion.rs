@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use crate::support::{Env, skip_unless};
 
 /// A stopped workspace `idle`, and a running one `busy`.
+/// Two workspaces. A prefix to complete holds a letter that no id has, such as the "u" of "bu".
 fn env() -> Env {
     let env = Env::new().set("KDN_DEFAULT_RUNTIME", "fake").set("KDN_DEFAULT_AGENT", "shell");
     env.ok(&["init", "--name", "idle"]);
@@ -37,11 +38,11 @@ fn bash() {
     let script = r#"
         source <(kdn completion bash)
         ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _clap_complete_kdn kdn "${!#}"; echo "$* -> ${COMPREPLY[*]}"; }
-        ask kdn star; ask kdn start ""; ask kdn workspace stop b; ask kdn rm -f ""; ask kdn list --no"#;
+        ask kdn star; ask kdn start ""; ask kdn workspace stop bu; ask kdn rm -f ""; ask kdn list --no"#;
     assert_snapshot!(shell(&env(), &bash, script), @r"
     kdn star -> start
     kdn start  -> idle
-    kdn workspace stop b -> busy
+    kdn workspace stop bu -> busy
     kdn rm -f  -> idle busy
     kdn list --no -> --no-refresh
     ");
@@ -64,7 +65,7 @@ fn fish() {
     let Some(fish) = skip_unless("fish") else { return };
     let script = r#"
         kdn completion fish | source
-        complete -C "kdn start "; complete -C "kdn workspace stop b""#;
+        complete -C "kdn start "; complete -C "kdn workspace stop bu""#;
     assert_snapshot!(shell(&env(), &fish, script), @r"
     idle	stopped, fake, shell
     busy	running, fake, shell
