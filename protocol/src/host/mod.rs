@@ -10,6 +10,7 @@ mod inbox;
 mod inflight;
 mod interrupt;
 mod process;
+mod redact;
 mod session;
 mod stderr;
 

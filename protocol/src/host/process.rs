@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{HostInfo, PROTOCOL_ENV, PROTOCOL_VERSION};
 
-use super::{HostError, stderr::StderrTail};
+use super::{HostError, redact::Redactor, stderr::StderrTail};
 
 /// Takes what a driver prints on stderr, as it comes.
 pub type OutputSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -83,6 +83,7 @@ impl Process {
     /// hold that open.
     pub(super) fn spawn(
         launch: &Launch,
+        redactor: Redactor,
         ended: CancellationToken,
     ) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
         let failed =
@@ -106,7 +107,7 @@ impl Process {
             return Err(failed(std::io::Error::other("its pipes are missing")));
         };
         let stderr = StderrTail::default();
-        let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, launch.stderr.clone())));
+        let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, redactor, launch.stderr.clone())));
         let group = Group(child.id());
         let (sender, fate) = watch::channel(Fate::Running);
         let waiter = tokio::spawn(wait(child, group, sender, ended));
