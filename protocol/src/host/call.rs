@@ -16,7 +16,7 @@ use tokio::{
 use crate::{CancelParams, Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
-    Deadline, HostError, connection::Connection, inbox::MALFORMED, inflight::QUEUE, process::Signal,
+    Deadline, HostError, connection::Connection, group::Signal, inbox::MALFORMED, inflight::QUEUE,
     session::Observer,
 };
 

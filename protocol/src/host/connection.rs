@@ -23,9 +23,10 @@ use super::{
     Deadline, Ending, HostError, Interrupts, Launch,
     call::call,
     client::{DriverClient, Outbox},
+    group::Signal,
     inbox::{Inbox, Manners},
     inflight::Inflight,
-    process::{Process, Signal},
+    process::Process,
     redact::Redactor,
 };
 

@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod deadline;
 mod error;
+mod group;
 mod inbox;
 mod inflight;
 mod interrupt;
