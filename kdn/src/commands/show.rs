@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kdn_protocol::Forward;
+use kdn_protocol::{Forward, State};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +12,9 @@ use crate::{
 
 /// The result of a command that did something to one workspace.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct IdResult<'a> {
+    /// The id of the workspace.
     id: &'a str,
 }
 
@@ -27,35 +29,56 @@ impl IdResult<'_> {
 
 /// A workspace as scripts see it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Workspace"))]
 pub(crate) struct WorkspaceResult<'a> {
+    /// The agent that works in it.
     agent: &'a str,
+    /// Its ports that can be reached from this machine; empty when there are none.
     forwards: Vec<Forward>,
+    /// Its id, which never changes.
     id: &'a str,
+    /// The model as it was given: `MODEL`, `PROVIDER::MODEL` or `PROVIDER::MODEL::URL`. Absent when it is the agent's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
+    /// Its name, which no other workspace has.
     name: &'a str,
+    /// Where it comes from.
     paths: PathsResult<'a>,
+    /// The project that it belongs to.
     project: &'a str,
-    /// Why the state is what it is; only where there is something to say.
+    /// Why the state is what it is. Absent when there is nothing to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// The type of its runtime.
     runtime: &'a str,
-    /// Whether the state is the last known one, because the runtime could not be asked; absent otherwise.
+    /// Whether the state is the last known one, because the runtime could not be asked. Absent when it is that of now, or
+    /// nobody was to be asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
+    /// Whether it runs.
+    #[cfg_attr(test, schemars(with = "kdn_protocol::State"))]
     state: &'a str,
+    /// When what happened to it.
     timestamps: Timestamps,
 }
 
+/// Where a workspace comes from.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Paths"))]
 struct PathsResult<'a> {
+    /// The folder of its configuration, absolute. It need not exist.
     configuration: &'a Path,
+    /// The project directory, absolute.
     source: &'a Path,
 }
 
+/// When what happened to a workspace, in milliseconds since 1970 (UTC).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Timestamps {
+    /// When it was made.
     created: i64,
+    /// When it was started. Absent when it does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<i64>,
 }
@@ -73,7 +96,11 @@ impl<'a> WorkspaceResult<'a> {
             reason: None,
             runtime: &record.runtime.kind,
             stale: false,
-            state: record.runtime.state.as_str(),
+            state: match &record.runtime.state {
+                // The contract has four words, of which only a file from elsewhere can hold another.
+                State::Invalid(_) => "unknown",
+                state => state.as_str(),
+            },
             timestamps: Timestamps {
                 created: record.created_at.as_millisecond(),
                 started: record.started_at.map(jiff::Timestamp::as_millisecond),

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::support::{Env, skip_unless};
 
-const COMMANDS: &[&str] = &[
+pub(crate) const COMMANDS: &[&str] = &[
     "",
     "init",
     "provider",

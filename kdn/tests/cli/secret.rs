@@ -34,9 +34,10 @@ impl Env {
 
     /// Runs kdn with a text on its standard input.
     pub(crate) fn run_with_stdin(&self, args: &[&str], text: &str) -> Run {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        Run::new(child.wait_with_output().unwrap(), self.root())
+        Run::new(&command, child.wait_with_output().unwrap(), self.root())
     }
 }
 
