@@ -97,23 +97,18 @@ fn documents() -> BTreeMap<String, Vec<Value>> {
     add("page", &ok("open app"));
     add("id", &ok("stop app"));
     add("error", &run("start nope").stdout);
-    let init = [
-        "init",
-        "-r",
-        "bad",
-        "-a",
-        "claude",
-        "--workspace-configuration",
-        ".",
-        "--progress",
-        "json",
-        "--show-logs",
-    ];
-    env.run(&init).stderr.lines().for_each(|line| add("progress", line));
+    for runtime in ["fake", "bad"] {
+        let init = ["init", "-r", runtime, "-a", "claude", "--workspace-configuration", "."];
+        let events = env.run(&[&init[..], &["--progress", "json", "--show-logs"]].concat()).stderr;
+        events.lines().for_each(|line| add("progress", line));
+    }
     fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
     add("list", &ok("list"));
     add("workspace-show", &ok("workspace show app"));
-
+    // Of the fields that a workspace has, `init` prints some.
+    let items =
+        printed["list"].iter().flat_map(|list| list["items"].as_array().unwrap().clone()).collect::<Vec<_>>();
+    printed.get_mut("workspace").unwrap().extend(items);
     printed
 }
 

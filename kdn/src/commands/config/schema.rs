@@ -37,7 +37,7 @@ enum Source {
     Output(&'static str),
 }
 
-/// The documents, those in `schema/output/` in one line each.
+/// All documents. A new one in `schema/output/` begins as `{}`.
 macro_rules! documents {
     ($($file:literal: $about:literal $source:expr,)* outputs { $($output:literal: $of:literal,)* }) => {
         &[
@@ -56,11 +56,11 @@ const DOCUMENTS: &[Document] = documents! {
     "projects": "config/projects.json in the folder of kdn's state" Source::Entries("project"),
     "agents": "config/agents.json in the folder of kdn's state" Source::Entries("agent"),
     outputs {
-        "error": "What every command prints that fails",
+        "error": "What a command that fails prints",
         "id": "What init, start, stop and remove print",
         "info": "What info prints",
         "list": "What list prints",
-        "name": "What secret and provider print of create and remove",
+        "name": "What create and remove of secret and provider print",
         "page": "What open and dashboard print",
         "progress": "What each line on stderr is with --progress json",
         "provider-list": "What provider list prints",
@@ -68,7 +68,7 @@ const DOCUMENTS: &[Document] = documents! {
         "runtime-new": "What runtime new prints",
         "secret-list": "What secret list prints",
         "service-list": "What service list prints",
-        "workspace": "What init --verbose prints",
+        "workspace": "What init --verbose prints, and a workspace in list",
         "workspace-show": "What workspace show prints",
     }
 };

@@ -8,6 +8,8 @@ use crate::{
     runtimes::Rejected,
 };
 
+const NONE: &str = "No runtimes available";
+
 /// List the runtimes
 ///
 /// A runtime is there when its driver is: an executable kdn-runtime-TYPE on PATH.
@@ -69,12 +71,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
             items.push(unused(kind, Some(path.display().to_string()), why.to_string()));
         }
     }
-    let none = "No runtimes available";
     if !args.all {
-        return listing::print(items, args.output, none, ["NAME", "DESCRIPTION", "LOCAL"], Item::cells);
+        return listing::print(items, args.output, NONE, ["NAME", "DESCRIPTION", "LOCAL"], Item::cells);
     }
     let header = ["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOTE"];
-    listing::print(items, args.output, none, header, |item| {
+    listing::print(items, args.output, NONE, header, |item| {
         let [name, description, local] = item.cells();
         let note = match &item.unused {
             Some(why) => format!("not used: {why}"),
