@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use kdn_protocol::{Forward, State};
 use serde::Serialize;
 
@@ -102,8 +103,8 @@ impl<'a> WorkspaceResult<'a> {
                 state => state.as_str(),
             },
             timestamps: Timestamps {
-                created: record.created_at.as_millisecond(),
-                started: record.started_at.map(jiff::Timestamp::as_millisecond),
+                created: created(record).as_millisecond(),
+                started: record.started_at.map(Timestamp::as_millisecond),
             },
         }
     }
@@ -111,5 +112,25 @@ impl<'a> WorkspaceResult<'a> {
     /// With what the driver said just now. Without `refreshed`, nobody asked it.
     pub(crate) fn live(live: &'a Live, refreshed: bool) -> Self {
         Self { reason: live.reason.as_deref(), stale: refreshed && !live.fresh, ..Self::new(&live.record) }
+    }
+}
+
+/// Of a workspace of the oldest kdn nobody knows: it is now, as the next command that writes will have it.
+fn created(record: &Record) -> Timestamp {
+    if record.created_at == Record::ZERO_TIME { Timestamp::now() } else { record.created_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_of_others_says_fits_the_contract() {
+        let mut record = Record::sample("aa", "app");
+        record.created_at = Record::ZERO_TIME;
+        record.runtime.state = State::Invalid("paused".to_owned());
+        let shown = WorkspaceResult::new(&record);
+        assert!(shown.timestamps.created > 0);
+        assert_eq!(shown.state, "unknown");
     }
 }

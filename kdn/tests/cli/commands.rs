@@ -68,6 +68,17 @@ fn init() {
     Starting instance
     Instance started
     "#);
+    env.configure(&serde_json::json!({"ports": [80]}));
+    assert_snapshot!(with(&["--dump-config", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "ports": [
+        80
+      ]
+    }
+    "#);
+    env.configure(&serde_json::json!({}));
     assert_snapshot!(with(&["-v", "-o", "json", "--start", "-m", "opus"]), @r#"
     exit code 0
     --- stdout
@@ -247,6 +258,29 @@ fn list() {
 }
 
 #[test]
+fn list_of_a_broken_file() {
+    let env = Env::new();
+    std::fs::create_dir(env.storage()).unwrap();
+    std::fs::write(env.storage().join("instances.json"), "[{}]").unwrap();
+    assert_snapshot!(env.run(&["list"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3
+    Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list
+    ");
+    assert_snapshot!(env.run(&["list", "-o", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3",
+      "hints": [
+        "Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list"
+      ]
+    }
+    "#);
+}
+
+#[test]
 fn list_without_workspaces() {
     let env = Env::new();
     assert_snapshot!(env.run(&["list"]), @r"
@@ -277,11 +311,13 @@ fn start_and_stop() {
     Starting instance
     Instance started
     ");
-    assert_snapshot!(env.run(&["start", "app"]), @r"
+    assert_snapshot!(env.run(&["start", "app", "-o", "json"]), @r#"
     exit code 0
     --- stdout
-    [ID]
-    ");
+    {
+      "id": "[ID]"
+    }
+    "#);
     assert_snapshot!(env.run(&["stop", "app", "-o", "json"]), @r#"
     exit code 0
     --- stdout
@@ -319,6 +355,14 @@ fn remove() {
     Removing instance
     Instance removed
     ");
+    env.ok(&INIT);
+    assert_snapshot!(env.run(&["remove", "app", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "id": "[ID]"
+    }
+    "#);
     assert_snapshot!(env.run(&["remove", "app", "-o", "json"]), @r#"
     exit code 1
     --- stdout

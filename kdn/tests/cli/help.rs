@@ -137,13 +137,11 @@ fn every_example_works() {
         let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  kdn ")).collect();
         assert!(!examples.is_empty(), "kdn {command} has no examples");
         for example in examples {
-            let env = Env::new().set("KDN_DEFAULT_RUNTIME", "fake");
+            let env = Env::new().with_values_file().set("KDN_DEFAULT_RUNTIME", "fake");
             for tool in &tools {
                 env.tool(tool);
             }
             env.program("claude");
-            let values = env.root().join("values");
-            let env = env.set("KDN_SECRETS_FILE", values);
             env.program("kdn-conformance");
             let project = env.home().join("src/my-project");
             fs::create_dir(&project).unwrap();

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Output},
 };
 
@@ -73,11 +72,19 @@ fn document(args: &[&str]) -> Document {
     }
 }
 
-/// A schema that kdn ships.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/output");
+
+/// The names of the schemas that kdn ships, sorted.
+pub(crate) fn names() -> Vec<String> {
+    let files = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<_> =
+        files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
 pub(crate) fn schema(name: &str) -> Value {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "schema/output", &format!("{name}.json")].iter().collect();
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(format!("{FOLDER}/{name}.json")).unwrap()).unwrap()
 }
 
 fn validate(name: &str, text: &str, args: &[&str]) {
