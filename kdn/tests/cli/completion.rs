@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use insta::assert_snapshot;
+use serde_json::json;
 
 use crate::support::{Env, skip_unless};
 
@@ -89,6 +90,18 @@ fn workspaces_by_what_can_be_done_with_them() {
     assert_eq!(offered(&env, &["start", &id[..10]]), [id.as_str()]);
     let env = env.set("KDN_AUTOCOMPLETE_IGNORE_IDS", "1");
     assert_eq!(offered(&env, &["start", &id[..10]]), Vec::<String>::new());
+}
+
+#[test]
+fn what_can_be_opened() {
+    let env = Env::with_drivers(&["fake"]).with_bad("none").set("KDN_DEFAULT_AGENT", "shell");
+    env.ok(&["init", "-r", "bad", "--name", "plain", "--start"]);
+    env.configure(&json!({"ports": [8080, 9090]}));
+    env.ok(&["init", "-r", "fake", "--name", "web", "--start"]);
+    assert_eq!(offered(&env, &["dashboard", ""]), ["web"], "the driver bad has none");
+    assert_eq!(offered(&env, &["open", ""]), ["plain", "web"]);
+    assert_eq!(offered(&env, &["open", "web", ""]), ["8080", "9090"]);
+    assert_eq!(offered(&env, &["workspace", "open", "web", "9"]), ["9090"]);
 }
 
 #[test]
