@@ -81,7 +81,7 @@ fn root() {
       provider    Manage providers of models
     Configuration Commands:
       autoconf    Find what workspaces can use, and add it to the configuration
-      config      Show what configurations may say
+      config      Show what configurations and JSON results may say
     Runtime Commands:
       runtime     Manage runtimes
     Additional Commands:

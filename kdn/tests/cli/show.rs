@@ -64,4 +64,14 @@ fn all_that_is_known_of_a_workspace() {
     Error: workspace not found: nope
     Use 'workspace list' to see available workspaces
     ");
+    assert_snapshot!(env.run(&["workspace", "show", "nope", "-o", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "workspace not found: nope",
+      "hints": [
+        "Use 'workspace list' to see available workspaces"
+      ]
+    }
+    "#);
 }
