@@ -111,6 +111,7 @@ fn values_of_flags() {
     assert_eq!(offered(&env, &["init", "--agent", "c"]), ["claude", "codex", "cursor"]);
     assert_eq!(offered(&env, &["secret", "create", "x", "--type", "g"]), ["gemini", "github"]);
     assert_eq!(offered(&env, &["init", "--progress", "p"]), ["plain"]);
+    assert_eq!(offered(&env, &["config", "schema", "output/l"]), ["output/list"]);
     assert_eq!(offered(&env, &["init", "--runtime", ""]), ["bad"], "the driver fake is hidden");
     assert!(offered(&env, &["init", "--runtime", "fake", "--fake"]).len() > 1);
     assert!(!env.storage().exists(), "nothing is made");
