@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::WorkspaceConfig;
+use super::{WorkspaceConfig, shape};
 use crate::document::{self, Document, Format};
 use crate::files;
 use crate::output::Advice;
@@ -63,8 +63,11 @@ impl Place {
     /// What the level says now, as far as kdn knows it.
     pub fn read(&self) -> Result<WorkspaceConfig, Error> {
         let found = self.open()?.get(&self.way()).filter(|value| !value.is_null());
-        let config = found.map(serde_json::from_value).transpose();
-        Ok(config.map_err(|error| self.wrong(error.to_string()))?.unwrap_or_default())
+        let Some(found) = found else { return Ok(WorkspaceConfig::default()) };
+        if let Some(misfit) = shape::CONFIG.misfit(&found) {
+            return Err(self.wrong(misfit));
+        }
+        serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))
     }
 
     /// Adds what the level does not have: elements of lists, keys of maps.

@@ -8,10 +8,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
 use super::file::{Entries, WorkspaceConfig};
+use super::shape::{self, Shape};
 use super::{Error, Invalid, Level, Problem, Warning, unknown};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,7 +43,7 @@ pub fn load(config_dir: &Path, storage: &Path, project: &str, agent: &str) -> Re
 /// The level of `workspace.json` alone.
 pub fn workspace(config_dir: &Path) -> Result<Loaded> {
     let file = File { path: config_dir.join("workspace.json") };
-    match file.read::<WorkspaceConfig>(&Level::Workspace)? {
+    match file.read::<WorkspaceConfig>(&Level::Workspace, &shape::CONFIG)? {
         Some((config, raw)) => file.check(&Level::Workspace, config, &raw),
         None => Ok(Loaded::default()),
     }
@@ -82,32 +83,38 @@ impl File {
     }
 
     /// What the file says, in its type and as it stands there.
-    fn read<T: DeserializeOwned>(&self, level: &Level) -> Result<Option<(T, Value)>> {
+    fn read<T: DeserializeOwned>(&self, level: &Level, shape: &Shape) -> Result<Option<(T, Value)>> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.error(level, Problem::Read(error))),
         };
-        let typed = serde_json::from_slice(&bytes);
-        let both = typed.and_then(|typed| Ok((typed, serde_json::from_slice(&bytes)?)));
-        both.map(Some).map_err(|error| self.error(level, Problem::Parse(error)))
+        let wrong = |error| self.error(level, Problem::Parse(error));
+        let raw = serde_json::from_slice(&bytes).map_err(wrong)?;
+        if let Some(misfit) = shape.misfit(&raw) {
+            return Err(wrong(serde_json::Error::custom(misfit)));
+        }
+        let typed = serde_json::from_slice(&bytes).map_err(wrong)?;
+        Ok(Some((typed, raw)))
     }
 
     /// The entries under these keys, as far as there are any. Others are not looked at.
     fn entries(&self, wanted: &[(Level, &str)]) -> Result<Vec<Loaded>> {
         let Some((level, _)) = wanted.first() else { return Ok(Vec::new()) };
-        let Some((Entries(mut entries), raw)) = self.read(level)? else { return Ok(Vec::new()) };
+        let Some((Entries(mut entries), raw)) = self.read(level, &shape::ENTRIES)? else {
+            return Ok(Vec::new());
+        };
         let found = wanted.iter().filter_map(|(level, key)| Some((level, key, entries.remove(*key)?)));
         found.map(|(level, key, config)| self.check(level, config, &raw[*key])).collect()
     }
 
     fn check(&self, level: &Level, config: WorkspaceConfig, raw: &Value) -> Result<Loaded> {
-        config.validate().map_err(|invalid| self.error(level, Problem::Invalid(invalid)))?;
         let unknown = unknown::find(raw);
-        // Of a policy that is written so, its author must not believe that it applies.
-        if let Some(invalid) = unknown.iter().find_map(|(key, meant)| other_case(key, (*meant)?)) {
-            return Err(self.error(level, Problem::Invalid(invalid)));
-        }
+        // Of a policy that is written so, its author must not believe that it applies. First, as what is missing
+        // otherwise may be what is written so.
+        let other_case = unknown.iter().find_map(|(key, meant)| other_case(key, (*meant)?));
+        let valid = other_case.map_or_else(|| config.validate(), Err);
+        valid.map_err(|invalid| self.error(level, Problem::Invalid(invalid)))?;
         let warnings = unknown.into_iter().map(|(key, suggestion)| {
             let (path, level) = (self.path.clone(), level.clone());
             Warning { path, level, key, suggestion }
@@ -181,6 +188,9 @@ mod tests {
             ("workspace.json", r#"{"limits": {"memory": "2 gigs"}}"#),
             ("workspace.json", invalid),
             ("workspace.json", r#"{"network": {"Mode": "deny"}}"#),
+            ("workspace.json", r#"{"mounts": [{"Host": "/a", "target": "/t"}]}"#),
+            ("workspace.json", r#"{"network": [["a"], "deny"]}"#),
+            ("workspace.json", r#"{"ports": [1], "ports": [2]}"#),
             ("config/projects.json", "[]"),
             ("config/projects.json", &global),
             ("config/projects.json", &project),
@@ -201,13 +211,19 @@ mod tests {
         Correct ports[1] in DIR/workspace.json
         Error: workspace configuration validation failed: invalid workspace configuration: key "network.Mode" must be written "mode"
         Correct network.Mode in DIR/workspace.json
-        Error: failed to merge configurations: failed to load project configuration: invalid project configuration: failed to parse projects.json: invalid type: sequence, expected an object of configurations at line 1 column 0
+        Error: workspace configuration validation failed: invalid workspace configuration: key "mounts[0].Host" must be written "host"
+        Correct mounts[0].Host in DIR/workspace.json
+        Error: workspace configuration validation failed: failed to parse DIR/workspace.json: network must be an object, not a list
+        Correct DIR/workspace.json
+        Error: workspace configuration validation failed: failed to parse DIR/workspace.json: duplicate field `ports` at line 1 column 22
+        Correct DIR/workspace.json
+        Error: failed to merge configurations: failed to load project configuration: invalid project configuration: failed to parse projects.json: the configuration must be an object, not a list
         Correct DIR/config/projects.json
         Error: failed to merge configurations: failed to load project configuration: invalid project configuration: global configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
         Correct ports[1] for all projects in DIR/config/projects.json
         Error: failed to merge configurations: failed to load project configuration: invalid project configuration: project "https://example.com/app/" configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
         Correct ports[1] for project "https://example.com/app/" in DIR/config/projects.json
-        Error: failed to merge configurations: failed to load agent configuration: invalid agent configuration: failed to parse agents.json: invalid type: map, expected a sequence at line 1 column 17
+        Error: failed to merge configurations: failed to load agent configuration: invalid agent configuration: failed to parse agents.json: ["x"].mounts must be a list, not an object
         Correct DIR/config/agents.json
         Error: failed to merge configurations: failed to load agent configuration: invalid agent configuration: agent "claude" configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
         Correct ports[1] for agent "claude" in DIR/config/agents.json

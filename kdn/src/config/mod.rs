@@ -13,6 +13,7 @@ mod memory;
 mod merge;
 mod paths;
 pub mod schema;
+mod shape;
 mod unknown;
 mod validate;
 
