@@ -1,12 +1,13 @@
 //! Merging of two levels: what the higher one says wins, and nothing that only one of them says is lost.
 
-use super::file::{Limits, Mcp, Network, WorkspaceConfig};
+use super::file::{Limits, Mcp, Mount, Network, WorkspaceConfig};
 
 impl WorkspaceConfig {
     /// This configuration with `over` laid over it.
     ///
     /// Lists keep the order of first mention: this configuration's, then what is new in `over`. An entry of `over`
     /// replaces the one of the same name (of the same host and target, for mounts) as a whole, where that one stands.
+    /// A list that only one of them has stays as it is.
     #[must_use]
     pub fn merge(self, over: Self) -> Self {
         // Taken apart without `..`, so that a new field cannot be forgotten.
@@ -17,7 +18,7 @@ impl WorkspaceConfig {
             features,
             limits: limits.merge(over.limits),
             mcp: mcp.merge(over.mcp),
-            mounts: by(mounts, over.mounts, |a, b| (&a.host, &a.target) == (&b.host, &b.target)),
+            mounts: merge_mounts(mounts, over.mounts),
             network: network.merge(over.network),
             ports: union(ports, over.ports),
             secrets: union(secrets, over.secrets),
@@ -53,9 +54,33 @@ impl Network {
     }
 }
 
-/// Lays a list over another. In each list by itself, of those that are the same, `base` keeps the first and `over` the
-/// last.
+fn merge_mounts(base: Vec<Mount>, over: Vec<Mount>) -> Vec<Mount> {
+    let is_same = |a: &Mount, b: &Mount| (&a.host, &a.target) == (&b.host, &b.target);
+    // Of those of one level that are the same, one is kept, and it must not be the one that lets more happen.
+    let is_strict = |all: &[Mount], one: &Mount| all.iter().any(|it| is_same(it, one) && it.ro == Some(true));
+    let strict = |mut all: Vec<Mount>| {
+        for i in 0..all.len() {
+            if is_strict(&all, &all[i]) {
+                all[i].ro = Some(true);
+            }
+        }
+        all
+    };
+    if base.is_empty() || over.is_empty() {
+        by(base, over, is_same)
+    } else {
+        by(strict(base), strict(over), is_same)
+    }
+}
+
+/// Lays a list over another, if both have something. In each of them by itself, of those that are the same, `base` keeps
+/// the first and `over` the last.
 fn by<T>(base: Vec<T>, over: Vec<T>, same: impl Fn(&T, &T) -> bool) -> Vec<T> {
+    if over.is_empty() {
+        return base;
+    } else if base.is_empty() {
+        return over;
+    }
     let mut merged: Vec<T> = Vec::with_capacity(base.len() + over.len());
     for item in base {
         if merged.iter().all(|there| !same(there, &item)) {
@@ -82,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::file::{EnvVar, McpCommand, McpServer, Mount};
+    use super::super::file::{EnvVar, McpCommand, McpServer};
     use super::super::memory::Memory;
     use super::*;
 
@@ -95,7 +120,8 @@ mod tests {
         item: impl Strategy<Value = T> + 'static,
         same: fn(&T, &T) -> bool,
     ) -> impl Strategy<Value = Vec<T>> {
-        vec(item, 0..4).prop_map(move |items| by(items, Vec::new(), same))
+        vec(item, 0..4)
+            .prop_map(move |items| items.into_iter().fold(Vec::new(), |all, item| by(all, vec![item], same)))
     }
 
     fn env_var() -> impl Strategy<Value = EnvVar> {
@@ -248,5 +274,22 @@ mod tests {
             "network": {"mode": "allow", "hosts": ["a", "b", "c"]},
         }));
         assert_eq!(base.merge(over), merged);
+    }
+
+    #[test]
+    fn of_the_same_mounts_of_one_level_the_read_only_one_is_kept() {
+        let mounts = |ro: &[Option<bool>]| {
+            let all = ro.iter().map(|ro| json!({"host": "/h", "target": "/t", "ro": ro}));
+            config(json!({"mounts": all.collect::<Vec<_>>()}))
+        };
+        let two = mounts(&[Some(true), None]);
+        let other = config(json!({"mounts": [{"host": "/i", "target": "/t"}]}));
+        let first = |it: WorkspaceConfig| it.mounts.into_iter().map(|it| it.ro).collect::<Vec<_>>();
+        assert_eq!(two.clone().merge(WorkspaceConfig::default()), two);
+        assert_eq!(WorkspaceConfig::default().merge(two.clone()), two);
+        assert_eq!(first(two.clone().merge(other.clone())), [Some(true), None]);
+        assert_eq!(first(mounts(&[None, Some(true)]).merge(other.clone())), [Some(true), None]);
+        assert_eq!(first(other.merge(two.clone())), [None, Some(true)]);
+        assert_eq!(first(two.merge(mounts(&[None]))), [None], "a higher level may say otherwise");
     }
 }
