@@ -103,7 +103,7 @@ impl<'a> WorkspaceResult<'a> {
                 state => state.as_str(),
             },
             timestamps: Timestamps {
-                created: created(record).as_millisecond(),
+                created: record.created_at.as_millisecond(),
                 started: record.started_at.map(Timestamp::as_millisecond),
             },
         }
@@ -115,11 +115,6 @@ impl<'a> WorkspaceResult<'a> {
     }
 }
 
-/// Of a workspace of the oldest kdn nobody knows: it is now, as the next command that writes will have it.
-fn created(record: &Record) -> Timestamp {
-    if record.created_at == Record::ZERO_TIME { Timestamp::now() } else { record.created_at }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,10 +122,8 @@ mod tests {
     #[test]
     fn what_a_file_of_others_says_fits_the_contract() {
         let mut record = Record::sample("aa", "app");
-        record.created_at = Record::ZERO_TIME;
         record.runtime.state = State::Invalid("paused".to_owned());
         let shown = WorkspaceResult::new(&record);
-        assert!(shown.timestamps.created > 0);
         assert_eq!(shown.state, "unknown");
     }
 }

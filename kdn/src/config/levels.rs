@@ -217,7 +217,7 @@ mod tests {
         Correct DIR/workspace.json
         Error: workspace configuration validation failed: failed to parse DIR/workspace.json: duplicate field `ports` at line 1 column 22
         Correct DIR/workspace.json
-        Error: failed to merge configurations: failed to load project configuration: invalid project configuration: failed to parse projects.json: the configuration must be an object, not a list
+        Error: failed to merge configurations: failed to load project configuration: invalid project configuration: failed to parse projects.json: it must be an object, not a list
         Correct DIR/config/projects.json
         Error: failed to merge configurations: failed to load project configuration: invalid project configuration: global configuration validation failed: invalid workspace configuration: port 0 (index 1) is invalid (must be from 1 to 65535)
         Correct ports[1] for all projects in DIR/config/projects.json

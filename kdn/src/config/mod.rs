@@ -13,7 +13,7 @@ mod memory;
 mod merge;
 mod paths;
 pub mod schema;
-mod shape;
+pub(crate) mod shape;
 mod unknown;
 mod validate;
 

@@ -1,11 +1,11 @@
-//! Of what kind each value of a configuration file has to be.
+//! Of what kind each value of a file of JSON has to be.
 
 use serde_json::Value;
 
 use super::file::SCHEMA_KEY;
 
 /// What a value has to be.
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// None of our business.
     Any,
     /// Text.
@@ -65,7 +65,7 @@ impl Shape {
     /// What the first value that has another shape must be, and where it is. A key may be `null`, as if it were absent.
     ///
     /// Serde would not do: it takes a list for an object, value by value, and speaks of the types of this program.
-    pub(super) fn misfit(&self, value: &Value) -> Option<String> {
+    pub(crate) fn misfit(&self, value: &Value) -> Option<String> {
         self.misfit_at(value, "")
     }
 
@@ -95,7 +95,7 @@ impl Shape {
             }
             _ => false,
         };
-        let place = if place.is_empty() { "the configuration" } else { place };
+        let place = if place.is_empty() { "it" } else { place };
         (!is_fit).then(|| format!("{place} must be {}, not {}", self.name(), kind(value)))
     }
 
@@ -149,8 +149,8 @@ mod tests {
         ]
         .map(|value| CONFIG.misfit(&value).unwrap_or_default());
         insta::assert_snapshot!(texts.join("\n"), @r#"
-        the configuration must be an object, not a list
-        the configuration must be an object, not null
+        it must be an object, not a list
+        it must be an object, not null
         network must be an object, not a list
         environment[0] must be an object, not a list
         environment[0] must be an object, not null

@@ -23,7 +23,7 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A record lacks what every command needs.
+    /// A record is not what kdn writes, or lacks what every command needs.
     #[error("invalid entry {position} in {}: {problem}", path.display())]
     InvalidRecord {
         /// The file.
@@ -31,7 +31,7 @@ pub enum Error {
         /// The entry's place, counted from 1.
         position: usize,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
     /// A state file or folder cannot be written.
     #[error("failed to write {}", path.display())]

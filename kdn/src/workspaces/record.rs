@@ -8,33 +8,43 @@ use kdn_protocol::{Forward, Instance, State};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// One workspace.
+use crate::config::{
+    file::or_default,
+    shape::Shape::{self, Object, Text},
+};
+
+/// One workspace. What is absent or `null` is empty, as the oldest kdn reads it.
 ///
 /// Keys that are not known here were written by another version of kdn; they stay when the file is rewritten.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// 64 hexadecimal digits, chosen by kdn.
+    #[serde(default, deserialize_with = "or_default")]
     pub id: String,
     /// Unique among the workspaces.
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// Folders on the host.
+    #[serde(default, deserialize_with = "or_default")]
     pub paths: Paths,
     /// The instance, as its runtime last reported it.
+    #[serde(default, deserialize_with = "or_default")]
     pub runtime: Runtime,
     /// The project identifier.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub project: String,
     /// The name of the agent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub agent: String,
     /// The model id, as the user gave it.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The secrets whose values each start sends.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
-    /// When it was made; [`Record::ZERO_TIME`] in an entry that is older than this key.
-    #[serde(default = "zero_time")]
+    /// When it was made. [`Record::ZERO_TIME`] only until the store has replaced it, in an entry that is older than
+    /// this key.
+    #[serde(default = "zero_time", deserialize_with = "or_zero")]
     pub created_at: Timestamp,
     /// Since when it runs; absent unless it does.
     #[serde(default, deserialize_with = "non_zero", skip_serializing_if = "Option::is_none")]
@@ -45,11 +55,14 @@ pub struct Record {
 }
 
 /// Folders on the host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Paths {
     /// The user's own folder, on which the agent works.
+    #[serde(deserialize_with = "or_default")]
     pub source: PathBuf,
     /// The folder of the workspace's configuration.
+    #[serde(deserialize_with = "or_default")]
     pub configuration: PathBuf,
     /// Keys of other versions.
     #[serde(flatten)]
@@ -58,13 +71,16 @@ pub struct Paths {
 
 /// An instance, as its runtime last reported it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Runtime {
     /// Which driver it belongs to.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_default")]
     pub kind: String,
     /// The driver's own id of it.
+    #[serde(deserialize_with = "or_default")]
     pub instance_id: String,
     /// What it was doing.
+    #[serde(deserialize_with = "or_unknown")]
     pub state: State,
     /// What else the driver said; kdn keeps it and gives it back.
     pub info: Option<BTreeMap<String, String>>,
@@ -72,6 +88,35 @@ pub struct Runtime {
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self {
+            kind: String::new(),
+            instance_id: String::new(),
+            state: State::Unknown,
+            info: None,
+            unknown: Map::new(),
+        }
+    }
+}
+
+/// What an entry has to look like.
+pub(super) const SHAPE: Shape = Object(&[
+    ("id", Text),
+    ("name", Text),
+    ("paths", Object(&[("source", Text), ("configuration", Text)])),
+    (
+        "runtime",
+        Object(&[("type", Text), ("instance_id", Text), ("state", Text), ("info", Shape::Map(&Text))]),
+    ),
+    ("project", Text),
+    ("agent", Text),
+    ("model", Text),
+    ("secrets", Shape::List(&Text)),
+    ("created_at", Text),
+    ("started_at", Text),
+]);
 
 impl Record {
     /// The time that stands for "no time" in the file: that of the year 1.
@@ -113,6 +158,14 @@ impl Record {
 
 fn zero_time() -> Timestamp {
     Record::ZERO_TIME
+}
+
+fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(Record::ZERO_TIME))
+}
+
+fn or_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<State, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(State::Unknown))
 }
 
 fn non_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {

@@ -1,12 +1,13 @@
 //! The list of workspaces on disk: `instances.json` in the storage folder.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{Error, Record, Result};
+use super::{Error, Record, Result, record};
 use crate::files;
 use crate::output::json;
 
@@ -40,11 +41,17 @@ impl Store {
     /// Reads the list without a lock: it is replaced at once, so what is read is never half of a change.
     pub fn read(&self) -> Result<Vec<Record>> {
         let path = self.storage.join(FILE);
-        match fs::read(&path) {
-            Ok(bytes) => parse(&path, &bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(Error::Read { path, source }),
+        let (bytes, modified) = match read(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        let mut records = parse(&path, &bytes)?;
+        // Entries that are older than the key: the same at each reading, until a change of anything stores it.
+        for record in records.iter_mut().filter(|record| record.created_at == Record::ZERO_TIME) {
+            record.created_at = modified;
         }
+        Ok(records)
     }
 
     /// Changes the list under the lock. An error of `change` changes nothing.
@@ -54,10 +61,6 @@ impl Store {
         let _held = self.hold()?;
         let before = self.read()?;
         let mut records = before.clone();
-        // Entries that are older than the key get their time of creation with the first change of anything.
-        for record in records.iter_mut().filter(|record| record.created_at == Record::ZERO_TIME) {
-            record.created_at = Timestamp::now();
-        }
         let result = change(&mut records)?;
         if records != before {
             let path = self.storage.join(FILE);
@@ -92,23 +95,39 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Record>> {
     if bytes.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    let records: Option<Vec<Record>> =
+    let entries: Option<Vec<Value>> =
         serde_json::from_slice(bytes).map_err(|source| Error::Parse { path: path.to_owned(), source })?;
-    let records = records.unwrap_or_default();
-    for (index, record) in records.iter().enumerate() {
-        record.check().map_err(|problem| Error::InvalidRecord {
-            path: path.to_owned(),
-            position: index + 1,
-            problem,
-        })?;
+    let entries = entries.unwrap_or_default().into_iter();
+    let records = entries.enumerate().map(|(index, entry)| {
+        let invalid = |problem| Error::InvalidRecord { path: path.to_owned(), position: index + 1, problem };
+        record(entry).map_err(invalid)
+    });
+    records.collect()
+}
+
+fn record(entry: Value) -> Result<Record, String> {
+    if let Some(misfit) = record::SHAPE.misfit(&entry) {
+        return Err(misfit);
     }
-    Ok(records)
+    let record: Record = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    record.check().map_err(str::to_owned)?;
+    Ok(record)
+}
+
+/// What is in a file, and since when.
+fn read(path: &Path) -> io::Result<(Vec<u8>, Timestamp)> {
+    let mut file = File::open(path)?;
+    let modified = file.metadata()?.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok((bytes, modified.unwrap_or(Timestamp::UNIX_EPOCH)))
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "sets the scene")]
 mod tests {
     use std::collections::HashSet;
+    use std::fs;
     use std::thread;
 
     use super::*;
@@ -248,23 +267,48 @@ mod tests {
         for (content, problem) in [
             ("[{", "failed to parse "),
             (r#"[{"id":""#, "failed to parse "),
-            (&OLD.replace("aaaa", ""), "invalid entry 1 in "),
-            (&OLD.replace("\"b\",", "\"\","), "invalid entry 2 in "),
+            ("{}", "failed to parse "),
+            (r#"[{"id": "", "name": "x"}]"#, "invalid entry 1 in FILE: instance ID cannot be empty"),
+            (r#"[{"id": "aa", "name": "x"}]"#, "invalid entry 1 in FILE: invalid path"),
+            ("[[]]", "invalid entry 1 in FILE: it must be an object, not a list"),
+            (&OLD.replace("\"b\",", "\"\","), "invalid entry 2 in FILE: instance name cannot be empty"),
+            (&OLD.replace("\"b\",", "1,"), "invalid entry 2 in FILE: name must be text, not 1"),
+            (&OLD.replace("\"2026-05-24T10:00:00Z", "\"noon"), "invalid entry 2 in "),
         ] {
             let (dir, store) = store(content);
             let error = store.read().unwrap_err().to_string();
-            assert!(error.starts_with(problem), "{error}");
-            assert!(error.contains(&dir.path().join(FILE).display().to_string()), "{error}");
+            let file = dir.path().join(FILE).display().to_string();
+            assert!(error.replace(&file, "FILE").starts_with(problem), "{error}");
+            assert!(error.contains(&file), "{error}");
             assert_eq!(store.update(|_| Ok(())).unwrap_err().to_string(), error);
         }
     }
 
     #[test]
-    fn a_missing_time_of_creation_is_filled_in_by_a_change_only() {
-        let (_dir, store) = store(&OLD.replace("2026-05-24T10:00:00Z", "0001-01-01T00:00:00Z"));
-        assert_eq!(store.read().unwrap()[1].created_at, Record::ZERO_TIME);
-        store.update(|_| Ok(())).unwrap();
-        assert!(store.read().unwrap()[1].created_at > Record::ZERO_TIME);
+    fn a_missing_time_of_creation_is_that_of_the_file_until_a_change_stores_it() {
+        let (dir, store) = store(&OLD.replace("2026-05-24T10:00:00Z", "0001-01-01T00:00:00Z"));
+        let time = "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap();
+        File::options().append(true).open(dir.path().join(FILE)).unwrap().set_modified(time.into()).unwrap();
+        assert_eq!(store.read().unwrap()[1].created_at, time);
+        store
+            .update(|records| {
+                records.remove(0);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(store.read().unwrap()[0].created_at, time);
+    }
+
+    #[test]
+    fn what_an_entry_lacks_is_empty() {
+        let paths = r#""paths": {"source": "/a", "configuration": "/a/.kaiden"}"#;
+        let nulls = r#""runtime": null, "project": null, "model": null, "secrets": null, "created_at": null"#;
+        for rest in ["", ", \"runtime\": {}", &format!(", {nulls}")] {
+            let (_dir, store) = store(&format!(r#"[{{"id": "aa", "name": "a", {paths}{rest}}}]"#));
+            let record = store.read().unwrap().remove(0);
+            assert_eq!(record.runtime, record::Runtime::default(), "{rest}");
+            assert_eq!(record.runtime.state.as_str(), "unknown");
+        }
     }
 
     #[cfg(unix)]

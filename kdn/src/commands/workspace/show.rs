@@ -110,5 +110,5 @@ fn state(record: &Record, reason: Option<&str>, in_doubt: bool) -> String {
 }
 
 fn when(time: Option<Timestamp>) -> String {
-    time.filter(|time| *time != Record::ZERO_TIME).map(|time| format!("{time:.0}")).unwrap_or_default()
+    time.map(|time| format!("{time:.0}")).unwrap_or_default()
 }
