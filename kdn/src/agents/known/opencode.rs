@@ -34,8 +34,6 @@ pub(super) const AGENT: Agent = Agent {
 
 fn model(home: &mut Home, model: &Model<'_>) -> Result<(), Error> {
     let named = model.provider_as(&[("gemini", "google"), ("vertexai", VERTEX)]);
-    // An id such as `::model::url` says where, and not who.
-    let named = named.or(model.url.map(|_| OPENAI));
     home.edit(CONFIG, Jsonc, |config| {
         let Some(named) = named else { return config.set(&["model"], model.id) };
         let url = model.url_or_usual();

@@ -272,7 +272,7 @@ fn opencode() {
     assert_eq!(config("opus"), json!({"model": "opus"}));
     assert_eq!(config("anthropic::opus"), json!({"model": "anthropic/opus"}));
     assert_eq!(config("openai::m::https://api.openai.com/v1"), json!({"model": "openai/m"}));
-    assert_eq!(config("::m::http://a/v1")["model"], "custom/m");
+    assert_eq!(config("::m::http://a/v1"), json!({"model": "::m::http://a/v1"}));
     assert_eq!(config("acme::m")["provider"]["acme"]["models"], json!({"m": {"_launch": true, "name": "m"}}));
 }
 
