@@ -11,6 +11,7 @@ use crate::{
     files::absolute,
     output::{CommandError, Notes},
     project,
+    secrets::Error as SecretError,
     workspaces::{New, id},
 };
 
@@ -89,7 +90,9 @@ impl Request {
         workspace.network = expanded.network;
         let own: Vec<&str> = workspace.environment.iter().map(|variable| &*variable.name).collect();
         workspace.secrets = store.specs(secrets, &own).map_err(|(i, error)| {
-            CommandError::from(error).context(format!("failed to get secret {:?} at index {i}", secrets[i]))
+            let doing = if matches!(error, SecretError::Unusable { .. }) { "map" } else { "get" };
+            CommandError::from(error)
+                .context(format!("failed to {doing} secret {:?} at index {i}", secrets[i]))
         })?;
         store.allow(&mut workspace.network, secrets)?;
         workspace.limits = expanded.limits;

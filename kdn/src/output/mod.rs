@@ -9,9 +9,11 @@ pub mod prompt;
 pub mod stream;
 pub mod table;
 pub mod time;
+mod word;
 
 #[cfg(test)]
 pub(crate) use error::Document;
 pub use error::{Advice, CommandError, INTERRUPTED};
 pub use kdn_protocol::visible as text;
 pub use notes::Notes;
+pub use word::word;

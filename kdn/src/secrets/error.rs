@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::output::{Advice, CommandError, INTERRUPTED};
+use super::Service;
+use crate::output::{Advice, CommandError, INTERRUPTED, word};
 
 /// What can go wrong with secrets and providers.
 #[derive(Debug, thiserror::Error)]
@@ -25,11 +26,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// There is no secret of this name, and one is wanted.
+    #[error("secret {0:?}: secret not found")]
+    Missing(String),
     /// It is on the list, but its value is gone.
     #[error("secret {0:?} has no value")]
     NoValue(String),
     /// It can't be put into requests as it is defined.
-    #[error("secret {name:?} can't be put into requests: {problem}")]
+    #[error("{problem}")]
     Unusable {
         /// The secret.
         name: String,
@@ -179,20 +183,14 @@ impl Error {
 impl Advice for Error {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::NotFound { what: "secret", name } => {
-                format!(
-                    "'kdn secret create {name} ...' makes it; 'kdn secret list' shows those that are there"
-                )
+            Self::Missing(name) => {
+                format!("{} makes it; 'kdn secret list' shows those that are there", create(name))
             }
             Self::NotFound { what, .. } => format!("'kdn {what} list' shows those that are there"),
-            Self::Exists { what, name } => format!("Remove it first: 'kdn {what} remove {name}'"),
-            Self::NoValue(name) => {
-                format!(
-                    "Remove it with 'kdn secret remove {name}', and make it anew with 'kdn secret create {name} ...'"
-                )
-            }
-            Self::Unusable { name, .. } => {
-                format!("Remove it with 'kdn secret remove {name}', and make it anew, with other options")
+            Self::Exists { what, name } => format!("Remove it first: 'kdn {what} remove {}'", word(name)),
+            Self::NoValue(name) | Self::Unusable { name, .. } => {
+                let remove = word(name);
+                format!("Remove it with 'kdn secret remove {remove}', and make it anew with {}", create(name))
             }
             Self::Parse { path, .. } => format!("Correct {}", path.display()),
             Self::Store { source, .. } | Self::Get { source, .. } | Self::Delete { source, .. } => {
@@ -207,6 +205,12 @@ impl Advice for Error {
     fn exit_code(&self) -> u8 {
         if matches!(self, Self::Interrupted) { INTERRUPTED } else { 1 }
     }
+}
+
+/// How to make a secret. Its type is its maker's to say.
+fn create(name: &str) -> String {
+    let sort = Service::of(name).map_or("...", |service| service.name);
+    format!("'kdn secret create {} --type {sort}'", word(name))
 }
 
 impl Problem {

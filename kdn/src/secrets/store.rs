@@ -46,14 +46,14 @@ impl Secrets {
     /// The secret of this name. Does not look at its value.
     pub fn find(&self, name: &str) -> Result<Definition> {
         let found = self.read()?.items.into_iter().find(|one| one.name == name);
-        found.ok_or_else(|| not_found(name))
+        found.ok_or_else(|| Error::Missing(name.to_owned()))
     }
 
     /// Makes sure that there are secrets of these names. Does not look at their values.
     pub fn check(&self, names: &[String]) -> Result<()> {
         let list = self.read()?.items;
         let missing = names.iter().find(|name| !list.iter().any(|one| one.name == **name));
-        missing.map_or(Ok(()), |name| Err(not_found(name)))
+        missing.map_or(Ok(()), |name| Err(Error::Missing(name.clone())))
     }
 
     /// The values of these secrets, all of which have to be there.
@@ -98,7 +98,7 @@ impl Secrets {
     pub(super) async fn remove_held(&self, held: &Held, name: &str) -> Result<(Definition, Option<Value>)> {
         let mut list = self.read()?;
         let Some(at) = list.items.iter().position(|one| one.name == name) else {
-            return Err(not_found(name));
+            return Err(Error::NotFound { what: WHAT, name: name.to_owned() });
         };
         let definition = list.items.remove(at);
         let old = self.values.swap(name, None).await?;
@@ -139,10 +139,6 @@ impl Secrets {
     fn read(&self) -> Result<List<Definition>> {
         List::read(&self.storage, LIST)
     }
-}
-
-fn not_found(name: &str) -> Error {
-    Error::NotFound { what: WHAT, name: name.to_owned() }
 }
 
 #[cfg(test)]

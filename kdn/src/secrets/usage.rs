@@ -25,7 +25,7 @@ impl Definition {
             (owned(service.hosts), None, service.header.to_owned(), template, owned(service.variables))
         };
         if hosts.is_empty() {
-            return Err(unusable("it has no host".to_owned()));
+            return Err(unusable("it names no host, and no secret goes to every host".to_owned()));
         }
         if header.is_empty() {
             return Err(unusable("it has no header".to_owned()));
@@ -142,7 +142,7 @@ mod tests {
             other.spec().unwrap_err().to_string()
         };
         for (text, end) in [
-            (problem(|one| one.hosts.clear()), "it has no host"),
+            (problem(|one| one.hosts.clear()), "it names no host, and no secret goes to every host"),
             (problem(|one| one.hosts.push("*".to_owned())), r#"host "*" is not a host name or IP address"#),
             (problem(|one| one.header.clear()), "it has no header"),
             (
@@ -150,7 +150,7 @@ mod tests {
                 r#"unknown secret type "x": secret service not found"#,
             ),
         ] {
-            assert_eq!(text, format!(r#"secret "x" can't be put into requests: {end}"#));
+            assert_eq!(text, end);
         }
     }
 }

@@ -106,7 +106,7 @@ fn values_are_where_every_kdn_looks_for_them() {
     exit code 1
     --- stderr
     Error: failed to get the secrets of the workspace: secret "old" has no value
-    Remove it with 'kdn secret remove old', and make it anew with 'kdn secret create old ...'
+    Remove it with 'kdn secret remove old', and make it anew with 'kdn secret create old --type ...'
     "#);
     env.ok(&["secret", "remove", "old"]);
     env.ok(&["remove", "app"]);

@@ -154,7 +154,7 @@ fn there_is_one_of_a_name() {
     {
       "error": "failed to remove secret: secret \"db\": secret not found",
       "hints": [
-        "'kdn secret create db ...' makes it; 'kdn secret list' shows those that are there"
+        "'kdn secret list' shows those that are there"
       ]
     }
     "#);
@@ -389,14 +389,14 @@ fn a_value_gets_to_its_driver_and_nowhere_else() {
     exit code 1
     --- stderr
     Error: failed to get the secrets of the workspace: secret "gh": secret not found
-    'kdn secret create gh ...' makes it; 'kdn secret list' shows those that are there
+    'kdn secret create gh --type ...' makes it; 'kdn secret list' shows those that are there
     "#);
     assert_snapshot!(said[0], @r#"
     exit code 1
     --- stderr
     Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
     Error: failed to get secret "gh" at index 0: secret "gh": secret not found
-    'kdn secret create gh ...' makes it; 'kdn secret list' shows those that are there
+    'kdn secret create gh --type ...' makes it; 'kdn secret list' shows those that are there
     "#);
 }
 
@@ -420,7 +420,7 @@ fn a_variable_takes_its_value_from_a_secret() {
     exit code 125
     --- stderr
     Error: failed to auto-start instance: failed to get the secrets of the workspace: secret "db": secret not found
-    'kdn secret create db ...' makes it; 'kdn secret list' shows those that are there
+    'kdn secret create db --type ...' makes it; 'kdn secret list' shows those that are there
     "#);
     assert_eq!(
         env.run_with_stdin(&[&["secret", "create", "db"], &OTHER[..]].concat(), "second").code,

@@ -40,7 +40,10 @@ pub(super) fn with_values(
                 secret.name
             );
             return Err(Error::invalid_workspace(format!("secretValues.{}", secret.name), message)
-                .hint(format!("make it anew without line ends: `kdn secret create {}`", secret.name)));
+                .hint(format!(
+                    "make it anew without line ends: `kdn secret remove {0:?}`, then `kdn secret create {0:?} --type ...`",
+                    secret.name
+                )));
         }
         Ok(Rule {
             hosts: secret.hosts.clone(),

@@ -27,7 +27,7 @@ pub(super) fn resolve(workspace: &Workspace, given: &Values) -> Result<Values, E
 fn missing(name: &str) -> Error {
     let message = format!("there is no value for secret {name:?}");
     Error::invalid_workspace(format!("secretValues.{name}"), message)
-        .hint(format!("make it: `kdn secret create {name}`"))
+        .hint(format!("make it: `kdn secret create {name:?} --type ...`"))
 }
 
 fn read_store() -> Result<Values, Error> {

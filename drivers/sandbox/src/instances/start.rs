@@ -88,7 +88,7 @@ impl Instances {
                         let message =
                             format!("the value of secret {secret:?} for {} did not come", variable.name);
                         Error::invalid_workspace(format!("secretValues.{secret}"), message)
-                            .hint(format!("make it: `kdn secret create {secret}`"))
+                            .hint(format!("make it: `kdn secret create {secret:?} --type ...`"))
                     })?
                 }
                 (None, None) => continue,

@@ -1,6 +1,7 @@
 //! The starters: drivers to begin with, one in each language.
 
 use super::new::Language;
+use crate::output::word;
 
 /// What the type is called in the starters.
 const PLACEHOLDER: &str = "kdn-runtime-starter";
@@ -88,7 +89,7 @@ impl Starter {
     /// What to do with the files, which are in `dir`, to have kdn find the driver in the folder `drivers`.
     pub(super) fn next_steps(&self, kind: &str, dir: &str, drivers: &str) -> String {
         let driver = named(self.driver, kind);
-        let (dir, drivers) = (quote(dir), quote(drivers));
+        let (dir, drivers) = (word(dir), word(drivers));
         let build = self.build.map(|build| format!("\n  {}", named(build, kind))).unwrap_or_default();
         format!(
             "Next:
@@ -103,12 +104,4 @@ impl Starter {
 fn named(text: &str, kind: &str) -> String {
     text.replace(PLACEHOLDER, &format!("kdn-runtime-{kind}"))
         .replace("--runtime starter", &format!("--runtime {kind}"))
-}
-
-/// A word for a POSIX shell.
-fn quote(word: &str) -> String {
-    if word.chars().all(|c| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c)) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -146,7 +146,7 @@ fn secrets_stay_where_they_are() {
     exit code 1
     --- stderr
     Error: failed to get the secrets of the workspace: secret "github": secret not found
-    'kdn secret create github ...' makes it; 'kdn secret list' shows those that are there
+    'kdn secret create github --type github' makes it; 'kdn secret list' shows those that are there
     "#);
     env.ok(&["secret", "create", "github", "--type", "github", "--value", "hidden"]);
     env.ok(&[&INIT[..], &["--start"]].concat());
