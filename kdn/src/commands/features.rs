@@ -38,7 +38,11 @@ pub(super) async fn add(
     };
     let mut prepared = prepare(wanted, &context.interrupts).await.map_err(|error| {
         let error = CommandError::from(error);
-        if error == CommandError::interrupted() { error } else { error.context(CREATE) }
+        if error == CommandError::interrupted() {
+            return error;
+        }
+        report.fail(&error.to_string());
+        error.context(CREATE)
     })?;
     let notes = report.notes();
     prepared.warnings.iter().for_each(|warning| notes.say(warning));

@@ -69,9 +69,15 @@ impl Report {
         outcome
     }
 
-    /// Shows something that kdn does itself as a step, which is done when the next one begins.
+    /// Shows something that kdn does itself as a step, which is done when the next one begins, unless it
+    /// [failed](Self::fail).
     pub(crate) fn step(&self, in_progress: &str, completed: &str) {
         self.handle(Event::Start { in_progress: in_progress.to_owned(), completed: completed.to_owned() });
+    }
+
+    /// Shows that the step failed.
+    pub(crate) fn fail(&self, error: &str) {
+        self.handle(Event::Fail { error: error.to_owned() });
     }
 
     fn handle(&self, event: Event) {

@@ -244,7 +244,7 @@ fn what_can_t_be_is_said() {
         configure(&env, &features);
         let run = init(&env);
         assert_eq!(run.code, Some(1));
-        let lines = run.stderr.lines().filter(|line| !line.starts_with(['W', 'D']));
+        let lines = run.stderr.lines().filter(|line| !line.starts_with(['W', 'D', 'f']));
         said.extend(lines.flat_map(|line| [line, "\n"]));
     }
     assert_snapshot!(said, @r#"
@@ -263,6 +263,15 @@ fn what_can_t_be_is_said() {
     Error: failed to create runtime instance: failed to download feature "./none": [ROOT]/home/src/app/.kaiden/none: No such file or directory (os error 2)
     Error: failed to create runtime instance: failed to download feature "127.0.0.1:1/a/b": http://127.0.0.1:1/v2/a/b/manifests/latest: Connection refused (os error 111)
     Check the name of the registry and the way to it
+    "#);
+    configure(&env, &json!({"./empty": {}}));
+    assert_snapshot!(init(&env), @r#"
+    exit code 1
+    --- stderr
+    Warning: runtime "fake" does not isolate: the agent runs as you, with all your files in reach
+    Downloading devcontainer features
+    failed to download feature "./empty": install.sh is missing
+    Error: failed to create runtime instance: failed to download feature "./empty": install.sh is missing
     "#);
     assert_eq!(env.list().len(), 0);
 }
