@@ -10,7 +10,7 @@ use kdn_protocol::{
 };
 
 use super::{
-    Manager, Record, WorkspaceLock,
+    Manager, Record, Runtime, WorkspaceLock,
     manager::{Owned, belongs, changed, checked, failed, unfit},
     reach,
     secrets::Values,
@@ -124,10 +124,15 @@ impl Manager {
             Ok(true) => {}
             Ok(false) => return Err(CommandError::new("workspace is running; stop it first or use --force")),
             Err(error) if self.host.interrupts.count() > 0 || error.is_temporary() => return Err(error),
-            Err(error) if force => self.notes.say(&format!(
-                "Warning: {error}\nThe workspace was forgotten; instance {} of runtime {:?} may be left behind",
-                record.runtime.instance_id, record.runtime.kind
-            )),
+            Err(error) if force => {
+                let Runtime { kind, instance_id: id, .. } = &record.runtime;
+                let left = if id.is_empty() {
+                    String::new()
+                } else {
+                    format!("; instance {id} of runtime {kind:?} may be left behind")
+                };
+                self.notes.say(&format!("Warning: {error}\nThe workspace was forgotten{left}"));
+            }
             Err(error) => {
                 return Err(
                     error.with_hint("Use --force to forget the workspace, whatever its runtime still holds")

@@ -38,6 +38,7 @@ impl Manager {
     pub async fn refresh(&self, records: Vec<Record>) -> (Vec<Live>, Vec<CommandError>) {
         let mut drivers = JoinSet::new();
         let mut kinds: Vec<&str> = records.iter().map(|record| record.runtime.kind.as_str()).collect();
+        kinds.retain(|kind| !kind.is_empty());
         kinds.sort_unstable();
         kinds.dedup();
         for kind in kinds {
@@ -50,9 +51,10 @@ impl Manager {
         let answers: BTreeMap<_, _> = drivers.join_all().await.into_iter().collect();
         let answers: BTreeMap<_, _> =
             answers.into_iter().map(|(kind, instances)| (kind, instances.map(Index::new))).collect();
-        let live = records.into_iter().map(|record| match &answers[&record.runtime.kind] {
-            Ok(index) => index.look_up(record),
-            Err(error) => Live { record, fresh: false, reason: Some(error.message().to_owned()) },
+        let live = records.into_iter().map(|record| match answers.get(&record.runtime.kind) {
+            Some(Ok(index)) => index.look_up(record),
+            Some(Err(error)) => Live { record, fresh: false, reason: Some(error.message().to_owned()) },
+            None => Live { record, fresh: true, reason: Some("it has no runtime".to_owned()) },
         });
         (live.collect(), answers.into_values().filter_map(Result::err).collect())
     }

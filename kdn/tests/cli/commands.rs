@@ -265,14 +265,14 @@ fn list_of_a_broken_file() {
     assert_snapshot!(env.run(&["list"]), @r"
     exit code 1
     --- stderr
-    Error: failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3
+    Error: failed to list instances: invalid entry 1 in [ROOT]/home/.kdn/instances.json: instance ID cannot be empty
     Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list
     ");
     assert_snapshot!(env.run(&["list", "-o", "json"]), @r#"
     exit code 1
     --- stdout
     {
-      "error": "failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3",
+      "error": "failed to list instances: invalid entry 1 in [ROOT]/home/.kdn/instances.json: instance ID cannot be empty",
       "hints": [
         "Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list"
       ]

@@ -224,6 +224,48 @@ fn a_storage_folder_of_an_earlier_program() {
 }
 
 #[test]
+fn an_entry_that_lacks_what_it_can() {
+    let env = Env::new();
+    let path = env.storage().join("instances.json");
+    let old = json!([{
+        "id": "c3".repeat(32), "name": "old", "created_at": null,
+        "paths": {"source": "/src/old", "configuration": "/src/old/.kaiden"},
+    }]);
+    fs::create_dir(env.storage()).unwrap();
+    fs::write(&path, old.to_string()).unwrap();
+    assert_eq!(env.run(&["list", "-o", "json"]).stdout, env.run(&["list", "-o", "json"]).stdout);
+    assert_snapshot!(env.run(&["list"]), @r"
+    exit code 0
+    --- stdout
+    NAME/SHORT ID  PROJECT/SOURCES  AGENT/MODEL  RUNTIME  STATE
+    old                                                   unknown
+    [SHORT ID  ]   /src/old                               it has no runtime
+    ");
+    assert_snapshot!(env.run(&["start", "old"]), @r"
+    exit code 1
+    --- stderr
+    Error: instance has no runtime configured
+    Remove the workspace with --force, and make it anew
+    ");
+    assert_snapshot!(env.run(&["remove", "old", "--force"]), @r"
+    exit code 0
+    --- stdout
+    [ID]
+    --- stderr
+    Warning: instance has no runtime configured
+    The workspace was forgotten
+    ");
+
+    fs::write(&path, json!([{"id": "", "name": "x"}]).to_string()).unwrap();
+    assert_snapshot!(env.run(&["list"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to list instances: invalid entry 1 in [ROOT]/home/.kdn/instances.json: instance ID cannot be empty
+    Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list
+    ");
+}
+
+#[test]
 fn what_the_list_on_disk_says_does_not_act_on_the_terminal() {
     let env = Env::new();
     let entry = json!({
