@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The runtime of those who choose none, where it is ready.
-const DEFAULT_RUNTIME: &str = "sandbox";
+pub(super) const DEFAULT_RUNTIME: &str = "sandbox";
 const NO_RUNTIME: &str =
     "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
 const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable";
