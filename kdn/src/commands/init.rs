@@ -33,6 +33,7 @@ const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_A
   kdn init --runtime sandbox --agent claude
   kdn init ~/src/my-project --agent shell --start
   kdn init --name review --agent goose --model ollama::qwen3")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub(crate) struct Args {
     /// Project directory
     #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".", value_parser = any_path())]
