@@ -1,0 +1,9 @@
+//! The docker driver's executable.
+
+use std::process::ExitCode;
+
+use kdn_runtime_container::{driver::ContainerDriver, engine::Docker};
+
+fn main() -> ExitCode {
+    kdn_protocol::driver::serve::<ContainerDriver<Docker>>()
+}

@@ -1,0 +1,75 @@
+//! Removes an instance. Its image stays, since others may be made of it.
+
+use std::fs;
+
+use kdn_protocol::driver::Context;
+
+use super::{Found, Instances, WORKSPACE};
+use crate::engine::Status;
+use crate::error::{Error, ErrorKind, Result};
+
+impl Instances {
+    /// Removes a stopped instance; an unknown one is removed already.
+    pub async fn remove(&self, id: &str, context: &Context) -> Result<()> {
+        if !super::is_container_id(id) {
+            return Ok(());
+        }
+        let _lock = self.lock(id)?;
+        context.steps().start("Checking container state", "Container state checked");
+        let found = match self.find(id).await {
+            Err(error) if error.kind() == ErrorKind::InstanceNotFound => {
+                self.forget_pod(id);
+                return Ok(());
+            }
+            found => found?,
+        };
+        let container = found.container();
+        if container.status == Status::Running {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!("container {id} is still running, stop it first"),
+            )
+            .hint("stop it: kdn stop"));
+        }
+        let workspace = container.labels.get(WORKSPACE).map_or("", String::as_str);
+        // Whoever makes it may not be done.
+        let _made = match found {
+            Found::Unfinished(_) if !workspace.is_empty() => Some(self.lock(workspace)?),
+            _ => None,
+        };
+        context.steps().start(format!("Removing container: {}", container.name), "Container removed");
+        match (&found, &container.pod) {
+            (Found::Foreign(_), Some(pod)) => {
+                self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
+                self.forget_pod(id);
+            }
+            _ => self.delete(&container.id).await?,
+        }
+        Ok(())
+    }
+
+    /// Removes a container, whatever state it is in, unless it is gone.
+    pub(super) async fn delete(&self, container: &str) -> Result<()> {
+        let removed = self
+            .engine()
+            .change("failed to remove the container", ["rm", "--force", "--volumes", container])
+            .await;
+        match removed {
+            Err(error)
+                if error
+                    .data
+                    .command
+                    .as_ref()
+                    .is_some_and(|it| it.stderr_tail.to_lowercase().contains("no such container")) =>
+            {
+                Ok(())
+            }
+            removed => removed.map(drop),
+        }
+    }
+
+    /// Removes what another program kept about a pod in this storage folder.
+    fn forget_pod(&self, id: &str) {
+        let _ = fs::remove_dir_all(self.storage.join("pods").join(id));
+    }
+}
