@@ -21,12 +21,13 @@ pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Resu
     Ok(id().await?.trim().to_owned())
 }
 
-/// The id of an image with this content.
+/// The id of an image with this content. Without a name, it is a layer of one that is being built.
 pub(super) async fn find(engine: &Engine, digest: &str) -> Result<Option<String>> {
     let filter = format!("label={DIGEST}={digest}");
-    let args = ["images", "--no-trunc", "--quiet", "--filter", &filter];
+    let args = ["images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}", "--filter", &filter];
     let printed = engine.ask("failed to list images", args).await?;
-    Ok(printed.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned))
+    let mut images = printed.lines().filter_map(|line| line.trim().split_once(' '));
+    Ok(images.find(|(_, name)| !name.contains("<none>")).map(|(id, _)| id.to_owned()))
 }
 
 /// Builds the image; returns its id.

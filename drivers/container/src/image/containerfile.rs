@@ -23,7 +23,10 @@ pub(super) fn render(recipe: &Recipe) -> Result<String> {
     if let Some(install) = packages::instruction(recipe) {
         let _ = writeln!(text, "{install}");
     }
-    let _ = write!(text, "\nARG UID=1000\nARG GID=1000\n{MAKE_USER}\nCOPY sudoers /etc/sudoers.d/{USER}\n");
+    let _ = write!(
+        text,
+        "\nARG UID=1000\nARG GID=1000\n{MAKE_USER}\nCOPY sudoers /etc/sudoers.d/{USER}\nENV HOME={HOME} PATH={HOME}/.local/bin:/usr/local/bin:/usr/bin:$PATH\n"
+    );
     for (index, feature) in features.iter().enumerate() {
         let folder = format!("/tmp/feature-install/feature-{index}");
         let _ = write!(
@@ -45,10 +48,7 @@ pub(super) fn render(recipe: &Recipe) -> Result<String> {
             );
         }
     }
-    let _ = write!(
-        text,
-        "\nUSER {USER}:{USER}\nENV HOME={HOME} PATH={HOME}/.local/bin:/usr/local/bin:/usr/bin:$PATH\nWORKDIR {HOME}\n"
-    );
+    let _ = write!(text, "\nUSER {USER}:{USER}\nWORKDIR {HOME}\n");
     for line in image.run_commands.iter().chain(&agent.run_commands) {
         let _ = writeln!(text, "{}", run(line));
     }

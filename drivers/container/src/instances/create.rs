@@ -36,15 +36,13 @@ impl Instances {
         let folder = self.storage.join("instances").join(&workspace.workspace_id);
         let image = image::get(self.engine(), &recipe, &tag, folder, context).await?;
         let container = self.container_name(&workspace.name);
-        let unfinished = format!("{container}{UNFINISHED}");
+        let unfinished = unfinished_name(&container, &workspace.workspace_id);
         context
             .steps()
             .start(format!("Creating workspace container: {container}"), "Workspace container created");
         let made = self.make(workspace, &recipe, &image, &container, files, context).await;
         match made {
             Ok(instance) => Ok(instance),
-            // Its name is that of an instance, or of one in the making.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(error) => {
                 let _ = self.delete(&unfinished).await;
                 Err(error)
@@ -143,7 +141,7 @@ impl Instances {
         let label = serde_json::to_string(facts).map_err(|error| Error::internal(error.to_string()))?;
         let mut args = vec![
             "create".to_owned(),
-            format!("--name={}{UNFINISHED}", facts.container),
+            format!("--name={}", unfinished_name(&facts.container, &workspace.workspace_id)),
             format!("--label={WORKSPACE}={}", workspace.workspace_id),
             format!("--label={SCOPE}={}", self.scope),
             format!("--label={INSTANCE}={label}"),
@@ -214,6 +212,11 @@ impl Instances {
     }
 }
 
+/// The name of a container while it is being made: its own, also when two workspaces want one name.
+fn unfinished_name(container: &str, workspace: &str) -> String {
+    format!("{container}{UNFINISHED}-{workspace:.8}")
+}
+
 /// What is in the way of a new container, if it is not the engine.
 fn explain(error: Error) -> Error {
     let said =
@@ -222,7 +225,7 @@ fn explain(error: Error) -> Error {
     let mut new = if has(&["no such secret", "no secret with name"]) {
         Error::invalid_workspace("environment", "a secret of the environment is not in the engine's store")
             .hint("create it: podman secret create NAME FILE")
-    } else if has(&["is already in use"]) {
+    } else if has(&["already in use"]) {
         Error::new(ErrorKind::AlreadyExists, "another container has the name of this one")
     } else {
         return error;

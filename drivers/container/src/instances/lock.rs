@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kdn_protocol::driver::{Context, make_private};
 
-use super::Instances;
+use super::{Instances, is_container_id};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// How often a lock is tried again.
@@ -37,6 +37,24 @@ impl Instances {
             Error::new(ErrorKind::Busy, "another change of this workspace is under way")
                 .hint("try again when it has ended")
         })
+    }
+
+    /// Locks an instance.
+    pub(super) fn lock_instance(&self, id: &str) -> Result<Lock> {
+        if is_container_id(id) { self.lock(id) } else { Err(Error::instance_not_found(id)) }
+    }
+
+    /// Deletes what drivers left behind that were killed: their locks, and the build folders beside.
+    pub(super) fn sweep(&self) {
+        for folder in ["locks", "instances"] {
+            let left = fs::read_dir(self.storage.join(folder)).into_iter().flatten().flatten();
+            for name in left.filter_map(|entry| entry.file_name().into_string().ok()) {
+                if let Ok(Some(_lock)) = self.try_lock(&name) {
+                    let _ = fs::remove_dir_all(self.storage.join("instances").join(&name));
+                }
+            }
+        }
+        let _ = fs::remove_dir(self.storage.join("instances"));
     }
 
     /// Locks a name, for which others may hold it before.

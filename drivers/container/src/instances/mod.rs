@@ -26,7 +26,7 @@ const WORKSPACE: &str = "kdn.workspace";
 const SCOPE: &str = "kdn.scope";
 /// The label with the rest of what is to be known of an instance.
 const INSTANCE: &str = "kdn.instance";
-/// How the name of a container ends while it is being made.
+/// What follows the name of a container while it is being made.
 const UNFINISHED: &str = "-unfinished";
 
 /// What is to be known of an instance, frozen at `create`.
@@ -103,7 +103,7 @@ impl Instances {
                 container.labels.get(INSTANCE).and_then(|label| serde_json::from_str::<Facts>(label).ok());
             return match facts {
                 Some(facts) if facts.container == container.name => Some(Found::Ours { container, facts }),
-                Some(facts) if container.name == format!("{}{UNFINISHED}", facts.container) => {
+                Some(facts) if container.name.starts_with(&format!("{}{UNFINISHED}", facts.container)) => {
                     Some(Found::Unfinished(container))
                 }
                 // Someone renamed it: they have taken it over.

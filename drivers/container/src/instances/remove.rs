@@ -11,10 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 impl Instances {
     /// Removes a stopped instance; an unknown one is removed already.
     pub async fn remove(&self, id: &str, context: &Context) -> Result<()> {
-        if !super::is_container_id(id) {
-            return Ok(());
-        }
-        let _lock = self.lock(id)?;
+        let _lock = match self.lock_instance(id) {
+            Err(error) if error.kind() == ErrorKind::InstanceNotFound => return Ok(()),
+            lock => lock?,
+        };
         context.steps().start("Checking container state", "Container state checked");
         let found = match self.find(id).await {
             Err(error) if error.kind() == ErrorKind::InstanceNotFound => {

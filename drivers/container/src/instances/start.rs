@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 impl Instances {
     /// Starts an instance; one that runs stays as it is.
     pub async fn start(&self, params: &StartParams, context: &Context) -> Result<Instance> {
-        let _lock = self.lock(&params.id)?;
+        let _lock = self.lock_instance(&params.id)?;
         let (mut container, facts) = match self.find(&params.id).await? {
             Found::Ours { container, facts } => (container, facts),
             Found::Unfinished(_) => {
