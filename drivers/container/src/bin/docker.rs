@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use kdn_runtime_container::{driver::ContainerDriver, engine::Docker};
+use kdn_runtime_container::{engine::Docker, run};
 
 fn main() -> ExitCode {
-    kdn_protocol::driver::serve::<ContainerDriver<Docker>>()
+    run::main::<Docker>()
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use kdn_runtime_container::{driver::ContainerDriver, engine::Podman};
+use kdn_runtime_container::{engine::Podman, run};
 
 fn main() -> ExitCode {
-    kdn_protocol::driver::serve::<ContainerDriver<Podman>>()
+    run::main::<Podman>()
 }

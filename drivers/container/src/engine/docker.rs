@@ -33,6 +33,7 @@ impl Kind for Docker {
         create: |_| {
             vec!["--network=bridge".to_owned(), "--add-host=host.docker.internal:host-gateway".to_owned()]
         },
+        exec,
         mount,
         build: &["--force-rm"],
         troubles: TROUBLES,
@@ -97,6 +98,21 @@ fn parse(printed: &str) -> serde_json::Result<Vec<Container>> {
         .map(|line| Ok(container(serde_json::from_str(line)?)))
         .collect()
 }
+
+/// Lets a shell start the command, and become it: older daemons give the terminal its size only after the start, and tell
+/// a command that is not there from one that can't be run by nothing but a text.
+fn exec(command: Vec<String>) -> Vec<String> {
+    let shell = ["/bin/sh", "-c", EXEC, "sh"].map(str::to_owned);
+    shell.into_iter().chain(command).collect()
+}
+
+const EXEC: &str = "\
+if [ -t 0 ] && command -v stty >/dev/null; then
+  for n in 1 2 3 4 5 6 7 8 9 10; do
+    case $(stty size 2>/dev/null) in '' | '0 0') sleep 0.05 ;; *) break ;; esac
+  done
+fi
+exec \"$@\"";
 
 /// Only `--volume` can make docker label files, and it has no way to name a path with a colon.
 fn mount(bind: &Bind<'_>) -> Result<[String; 2]> {

@@ -6,7 +6,7 @@ mod failure;
 mod host;
 mod podman;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kdn_protocol::driver::Context;
@@ -15,9 +15,9 @@ use kdn_protocol::{
 };
 use tokio::time::timeout;
 
-use crate::env;
 use crate::error::Result;
 use crate::process::{self, Call, Output, Sink};
+use crate::{env, loopback};
 
 pub use container::{Container, Status};
 pub use docker::Docker;
@@ -56,6 +56,8 @@ pub struct Table {
     pub parse: fn(&str) -> serde_json::Result<Vec<Container>>,
     /// Arguments of `create` that are the engine's own.
     pub create: fn(&Host) -> Vec<String>,
+    /// The command of `exec`.
+    pub exec: fn(Vec<String>) -> Vec<String>,
     /// A mount, as arguments of `create`.
     pub mount: fn(&Bind<'_>) -> Result<[String; 2]>,
     /// Arguments of `build` that are the engine's own.
@@ -74,11 +76,18 @@ pub trait Kind: Send + Sync + 'static {
 pub struct Engine {
     table: &'static Table,
     host: Host,
+    /// Where commands that change something are noted.
+    note: Option<PathBuf>,
 }
 
 impl Engine {
     pub fn new(table: &'static Table) -> Self {
-        Self { table, host: Host::look(table) }
+        Self { table, host: Host::look(table), note: None }
+    }
+
+    /// The same, with its changes noted in a file.
+    pub fn noting(&self, path: &Path) -> Self {
+        Self { note: Some(path.to_owned()), ..self.clone() }
     }
 
     pub const fn table(&self) -> &'static Table {
@@ -135,7 +144,7 @@ impl Engine {
         args: impl IntoIterator<Item = A>,
         input: Vec<u8>,
     ) -> Result<String> {
-        let call = Call { input, ..self.call(args)? };
+        let call = Call { input, note: self.note.clone(), ..self.call(args)? };
         let args = call.args.clone();
         let output = self.started(process::run(call, None).await)?;
         self.judge(doing, args, output)
@@ -153,7 +162,7 @@ impl Engine {
     ) -> Result<String> {
         context.check()?;
         let cancelled = Some(context.cancellation().clone());
-        let call = Call { cancelled, nested, ..self.call(args)? };
+        let call = Call { cancelled, nested, note: self.note.clone(), ..self.call(args)? };
         let args = call.args.clone();
         let output = self.started(process::run(call, Some(sink)).await)?;
         context.check()?;
@@ -217,6 +226,25 @@ impl Engine {
             // An unknown form is given the benefit of the doubt.
             _ => Ok(()),
         }
+    }
+
+    /// Brings up the loopback interface of a running container that is on no network, which podman leaves down.
+    pub async fn raise_loopback(&self, container: &str) -> Result<()> {
+        if self.table.name != "podman" || !cfg!(target_os = "linux") {
+            return Ok(());
+        }
+        let doing = "failed to bring up the loopback interface";
+        let process = self.ask(doing, ["inspect", "--format", "{{.State.Pid}}", container]).await?;
+        let own = std::env::current_exe()?;
+        let mut args = [loopback::ROLE, process.trim()].map(str::to_owned).to_vec();
+        let call = if self.host.rootless {
+            args.splice(..0, ["unshare".to_owned(), own.to_string_lossy().into_owned()]);
+            self.call(args.clone())?
+        } else {
+            Call { program: own, args: args.clone(), ..Call::default() }
+        };
+        let output = self.started(process::run(call, None).await)?;
+        self.judge(doing, args, output).map(drop)
     }
 
     /// Whether root in a container is an ordinary user outside, which only docker has to be asked for.

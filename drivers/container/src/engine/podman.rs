@@ -29,6 +29,7 @@ impl Kind for Podman {
         format: "json",
         parse,
         create,
+        exec: |command| command,
         mount: |bind| Ok(["--mount".to_owned(), bind.mount(Some("relabel=private"))]),
         build: &["--force-rm"],
         troubles: TROUBLES,

@@ -18,7 +18,11 @@ const NOBODYS: (u32, u32) = (1000, 1000);
 impl Instances {
     /// Makes an instance for a workspace, or returns the one it has.
     pub async fn create(&self, workspace: &Workspace, context: &Context) -> Result<Instance> {
-        let _lock = self.lock(&workspace.workspace_id)?;
+        let lock = self.lock(&workspace.workspace_id).await?;
+        self.under(&lock).create_locked(workspace, context).await
+    }
+
+    async fn create_locked(&self, workspace: &Workspace, context: &Context) -> Result<Instance> {
         if let Some(known) = self.known(workspace).await? {
             return Ok(known);
         }

@@ -47,7 +47,7 @@ impl Instances {
         if params.workspace_ids.as_ref().is_some_and(Vec::is_empty) || !self.storage.exists() {
             return Ok(ListResult::default());
         }
-        self.sweep();
+        self.sweep().await;
         let mut all: Vec<Instance> =
             self.all().await?.into_iter().filter_map(|found| self.tell(found)).collect();
         if let Some(wanted) = &params.workspace_ids {

@@ -8,6 +8,7 @@ use kdn_protocol::driver::{Context, make_private};
 
 use super::{Instances, is_container_id};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::process;
 
 /// How often a lock is tried again.
 const TICK: Duration = Duration::from_millis(10);
@@ -31,25 +32,30 @@ impl Drop for Lock {
 }
 
 impl Instances {
+    /// These instances, with commands noted in a lock that is held.
+    pub(super) fn under(&self, lock: &Lock) -> Self {
+        Self { engine: self.engine.noting(&lock.path), ..self.clone() }
+    }
+
     /// Locks a name: the id of a workspace or of an instance.
-    pub(super) fn lock(&self, name: &str) -> Result<Lock> {
-        self.try_lock(name)?.ok_or_else(|| {
+    pub(super) async fn lock(&self, name: &str) -> Result<Lock> {
+        self.try_lock(name).await?.ok_or_else(|| {
             Error::new(ErrorKind::Busy, "another change of this workspace is under way")
                 .hint("try again when it has ended")
         })
     }
 
     /// Locks an instance.
-    pub(super) fn lock_instance(&self, id: &str) -> Result<Lock> {
-        if is_container_id(id) { self.lock(id) } else { Err(Error::instance_not_found(id)) }
+    pub(super) async fn lock_instance(&self, id: &str) -> Result<Lock> {
+        if is_container_id(id) { self.lock(id).await } else { Err(Error::instance_not_found(id)) }
     }
 
     /// Deletes what drivers left behind that were killed: their locks, and the build folders beside.
-    pub(super) fn sweep(&self) {
+    pub(super) async fn sweep(&self) {
         for folder in ["locks", "instances"] {
             let left = fs::read_dir(self.storage.join(folder)).into_iter().flatten().flatten();
             for name in left.filter_map(|entry| entry.file_name().into_string().ok()) {
-                if let Ok(Some(_lock)) = self.try_lock(&name) {
+                if let Ok(Some(_lock)) = self.try_lock(&name).await {
                     let _ = fs::remove_dir_all(self.storage.join("instances").join(&name));
                 }
             }
@@ -61,7 +67,7 @@ impl Instances {
     pub(super) async fn wait_for_lock(&self, name: &str, context: &Context) -> Result<Lock> {
         loop {
             context.check()?;
-            if let Some(lock) = self.try_lock(name)? {
+            if let Some(lock) = self.try_lock(name).await? {
                 return Ok(lock);
             }
             tokio::time::sleep(TICK).await;
@@ -78,7 +84,7 @@ impl Instances {
         self.storage.join("locks").join(name)
     }
 
-    fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
+    async fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
         let path = self.lock_path(name);
         loop {
             make_private(&self.storage).doing("make the storage folder")?;
@@ -89,7 +95,10 @@ impl Instances {
                 file => file.doing("open a lock")?,
             };
             match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => return Ok(Some(Lock { path, _file: file })),
+                Ok(()) if is_at(&file, &path) => {
+                    process::end_noted(&path).await;
+                    return Ok(Some(Lock { path, _file: file }));
+                }
                 // Its holder has removed it in between.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),

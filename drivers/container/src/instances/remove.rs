@@ -11,10 +11,14 @@ use crate::error::{Error, ErrorKind, Result};
 impl Instances {
     /// Removes a stopped instance; an unknown one is removed already.
     pub async fn remove(&self, id: &str, context: &Context) -> Result<()> {
-        let _lock = match self.lock_instance(id) {
+        let lock = match self.lock_instance(id).await {
             Err(error) if error.kind() == ErrorKind::InstanceNotFound => return Ok(()),
             lock => lock?,
         };
+        self.under(&lock).remove_locked(id, context).await
+    }
+
+    async fn remove_locked(&self, id: &str, context: &Context) -> Result<()> {
         context.steps().start("Checking container state", "Container state checked");
         let found = match self.find(id).await {
             Err(error) if error.kind() == ErrorKind::InstanceNotFound => {
@@ -34,7 +38,7 @@ impl Instances {
         let workspace = container.labels.get(WORKSPACE).map_or("", String::as_str);
         // Whoever makes it may not be done.
         let _made = match found {
-            Found::Unfinished(_) if !workspace.is_empty() => Some(self.lock(workspace)?),
+            Found::Unfinished(_) if !workspace.is_empty() => Some(self.lock(workspace).await?),
             _ => None,
         };
         context.steps().start(format!("Removing container: {}", container.name), "Container removed");

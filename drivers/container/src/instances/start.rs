@@ -1,7 +1,7 @@
 //! Starts an instance.
 
 use kdn_protocol::driver::Context;
-use kdn_protocol::{Instance, StartParams, State};
+use kdn_protocol::{Instance, NetworkMode, StartParams, State, Stream};
 
 use super::{Facts, Found, Instances, instance, network};
 use crate::engine::{Container, Status};
@@ -10,7 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 impl Instances {
     /// Starts an instance; one that runs stays as it is.
     pub async fn start(&self, params: &StartParams, context: &Context) -> Result<Instance> {
-        let _lock = self.lock_instance(&params.id)?;
+        let lock = self.lock_instance(&params.id).await?;
+        self.under(&lock).start_locked(params, context).await
+    }
+
+    async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
         let (mut container, facts) = match self.find(&params.id).await? {
             Found::Ours { container, facts } => (container, facts),
             Found::Unfinished(_) => {
@@ -48,6 +52,12 @@ impl Instances {
         let started = self.engine().change("failed to start the container", ["start", &container.id]).await;
         if let Err(error) = started {
             return Err(explain(error, &container, &facts));
+        }
+        if params.network.mode == NetworkMode::Deny
+            && let Err(error) = self.engine().raise_loopback(&container.id).await
+        {
+            // Nothing gets out without it; some programs miss it.
+            context.log().write(Stream::Stderr, format!("{error}\n"));
         }
         if context.check().is_err() {
             self.engine()

@@ -17,7 +17,11 @@ while :; do sleep 86400 & wait; done";
 impl Instances {
     /// Stops an instance; one that is stopped stays as it is.
     pub async fn stop(&self, params: &StopParams, context: &Context) -> Result<Instance> {
-        let _lock = self.lock_instance(&params.id)?;
+        let lock = self.lock_instance(&params.id).await?;
+        self.under(&lock).stop_locked(params, context).await
+    }
+
+    async fn stop_locked(&self, params: &StopParams, context: &Context) -> Result<Instance> {
         let found = self.find(&params.id).await?;
         let container = found.container().clone();
         if container.status != Status::Running {

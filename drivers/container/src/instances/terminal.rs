@@ -24,7 +24,7 @@ impl Instances {
         args.push(format!("--workdir={SOURCES}"));
         args.extend(env::of_terminal().into_iter().map(|name| format!("--env={name}")));
         args.push(params.id);
-        args.extend(self.command(&found, params.command)?);
+        args.extend((self.engine().table().exec)(self.command(&found, params.command)?));
         Ok(Plan::program(program, args))
     }
 

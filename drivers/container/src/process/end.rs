@@ -15,6 +15,11 @@ const TICK: Duration = Duration::from_millis(20);
 pub(super) async fn when_cancelled(cancelled: Option<&CancellationToken>, id: Option<u32>, nested: bool) {
     let (Some(cancelled), Some(id)) = (cancelled, id) else { return std::future::pending().await };
     cancelled.cancelled().await;
+    end(id, nested).await;
+}
+
+/// Ends a process: gently first.
+pub(super) async fn end(id: u32, nested: bool) {
     if nested {
         for _ in 0..NESTED.as_millis() / TICK.as_millis() {
             system::kill_nested(id);

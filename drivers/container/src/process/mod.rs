@@ -2,6 +2,7 @@
 //! any more.
 
 mod end;
+mod orphan;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use kdn_protocol::{PROTOCOL_ENV, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
+
+pub use orphan::end_noted;
 
 /// How much of stdout is kept, in bytes; nothing that is read here comes near.
 const STDOUT: usize = 64 * 1024 * 1024;
@@ -34,6 +37,8 @@ pub struct Call {
     pub cancelled: Option<CancellationToken>,
     /// Whether it cleans up by itself when what it runs in namespaces of their own is killed.
     pub nested: bool,
+    /// Where it is noted that it runs, for whoever comes after this process was killed.
+    pub note: Option<PathBuf>,
 }
 
 /// What a command did.
@@ -51,6 +56,7 @@ pub type Sink<'a> = &'a mut (dyn FnMut(Stream, &str) + Send);
 /// Runs a command to its end.
 pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
     let mut child = spawn(&call.program, &call.args)?;
+    let _note = call.note.as_deref().and_then(|path| orphan::note(path, child.id()?, call.nested));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let kept = Mutex::new(Kept { sink, ..Kept::default() });
     let mut done = false;
