@@ -12,7 +12,6 @@ pub mod error;
 pub mod files;
 pub mod image;
 pub mod instances;
-pub mod loopback;
 pub mod process;
-pub mod run;
+pub mod role;
 pub mod shell;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use kdn_runtime_container::{engine::Docker, run};
+use kdn_runtime_container::{engine::Docker, role};
 
 fn main() -> ExitCode {
-    run::main::<Docker>()
+    role::main::<Docker>()
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use kdn_runtime_container::{engine::Podman, run};
+use kdn_runtime_container::{engine::Podman, role};
 
 fn main() -> ExitCode {
-    run::main::<Podman>()
+    role::main::<Podman>()
 }

@@ -22,6 +22,8 @@ pub struct Container {
 pub enum Status {
     Running,
     Paused,
+    /// Complete but for the start of its first process.
+    Ready,
     /// Ready to be started; with the exit code of its last run.
     Stopped(Option<i32>),
     /// Broken for good.
@@ -36,8 +38,9 @@ impl Status {
     pub fn new(word: &str, exit_code: Option<i32>) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "running" | "stopping" | "restarting" => Self::Running,
+            "initialized" => Self::Ready,
             "paused" => Self::Paused,
-            "created" | "configured" | "initialized" | "removing" => Self::Stopped(None),
+            "created" | "configured" | "removing" => Self::Stopped(None),
             "exited" | "stopped" => Self::Stopped(exit_code),
             "dead" => Self::Dead,
             _ => Self::Unknown,

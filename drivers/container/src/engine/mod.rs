@@ -15,9 +15,10 @@ use kdn_protocol::{
 };
 use tokio::time::timeout;
 
+use crate::env;
 use crate::error::Result;
 use crate::process::{self, Call, Output, Sink};
-use crate::{env, loopback};
+use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
 pub use docker::Docker;
@@ -228,15 +229,27 @@ impl Engine {
         }
     }
 
-    /// Brings up the loopback interface of a running container that is on no network, which podman leaves down.
-    pub async fn raise_loopback(&self, container: &str) -> Result<()> {
-        if self.table.name != "podman" || !cfg!(target_os = "linux") {
-            return Ok(());
-        }
-        let doing = "failed to bring up the loopback interface";
-        let process = self.ask(doing, ["inspect", "--format", "{{.State.Pid}}", container]).await?;
+    /// Runs a command that leaves processes on the host.
+    pub async fn launch<const N: usize>(&self, doing: &str, args: [&str; N]) -> Result<String> {
+        // Rootless podman keeps programs for the network in the session that it finds.
+        let call = Call { session: self.host.rootless, note: self.note.clone(), ..self.call(args)? };
+        let args = call.args.clone();
+        let output = self.started(process::run(call, None).await)?;
+        self.judge(doing, args, output)
+    }
+
+    /// Whether a container that is made ready can be cut off from its network before it runs.
+    pub fn cuts_off(&self) -> bool {
+        self.table.name == "podman" && cfg!(target_os = "linux")
+    }
+
+    /// Cuts a container off that is ready and does not run yet.
+    pub async fn cut_off(&self, container: &str) -> Result<()> {
+        let doing = "failed to deny the network";
+        let space =
+            self.ask(doing, ["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container]).await?;
         let own = std::env::current_exe()?;
-        let mut args = [loopback::ROLE, process.trim()].map(str::to_owned).to_vec();
+        let mut args = [CUT_OFF, space.trim()].map(str::to_owned).to_vec();
         let call = if self.host.rootless {
             args.splice(..0, ["unshare".to_owned(), own.to_string_lossy().into_owned()]);
             self.call(args.clone())?

@@ -93,8 +93,11 @@ fn parse(printed: &str) -> serde_json::Result<Vec<Container>> {
 }
 
 fn create(host: &Host) -> Vec<String> {
-    // A bridge, for rootless podman too: a container can be taken off it, and put back.
-    let mut args = vec!["--network=bridge", "--http-proxy=false", "--pull=never"];
+    let mut args = vec!["--http-proxy=false", "--pull=never"];
+    if !cfg!(target_os = "linux") {
+        // A container can be taken off a bridge, and put back.
+        args.push("--network=bridge");
+    }
     if host.rootless {
         args.push("--userns=keep-id");
     }

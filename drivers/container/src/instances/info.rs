@@ -16,7 +16,7 @@ pub(super) fn state(status: &Status) -> (State, Option<String>) {
     let (state, reason) = match status {
         Status::Running => (State::Running, None),
         Status::Paused => (State::Stopped, Some("paused".to_owned())),
-        Status::Stopped(None | Some(0)) => (State::Stopped, None),
+        Status::Ready | Status::Stopped(None | Some(0)) => (State::Stopped, None),
         Status::Stopped(Some(KILLED)) => (State::Stopped, Some("killed, or out of memory".to_owned())),
         Status::Stopped(Some(code)) => (State::Stopped, Some(format!("exit code {code}"))),
         Status::Dead => (State::Error, Some("the container is dead".to_owned())),

@@ -1,9 +1,9 @@
-//! The network policy of a start: the container is on its network, or on none.
+//! The network policy of a start: before anything runs inside, the container is cut off from its network, or not.
 
 use kdn_protocol::{Network, NetworkMode};
 
 use super::Instances;
-use crate::engine::Container;
+use crate::engine::{Container, Status};
 use crate::error::{Error, Result};
 
 /// Refuses what can't be enforced.
@@ -18,13 +18,34 @@ pub(super) fn check(network: &Network, has_ports: bool) -> Result<()> {
 }
 
 impl Instances {
-    /// Puts a stopped container on the networks that a policy allows.
-    pub(super) async fn connect(&self, container: &Container, network: &Network) -> Result<()> {
+    /// Starts a stopped container, under a policy.
+    pub(super) async fn start_under(&self, container: &Container, network: &Network) -> Result<()> {
+        let (engine, id, deny) = (self.engine(), container.id.as_str(), network.mode == NetworkMode::Deny);
+        let doing = "failed to start the container";
+        if container.status == Status::Ready {
+            // By a start that was cut short, perhaps under another policy.
+            engine.change(doing, ["container", "cleanup", id]).await?;
+        }
+        if !engine.cuts_off() {
+            self.connect(container, deny).await?;
+        } else if deny {
+            engine.launch(doing, ["init", id]).await?;
+            if let Err(error) = engine.cut_off(id).await {
+                engine.change(doing, ["container", "cleanup", id]).await?;
+                return Err(error);
+            }
+        }
+        engine.launch(doing, ["start", id]).await.map(drop)
+    }
+
+    /// Takes a stopped container off all networks, or puts it back on one.
+    async fn connect(&self, container: &Container, deny: bool) -> Result<()> {
         let id = container.id.as_str();
-        if network.mode == NetworkMode::Deny {
+        if deny {
             for name in &container.networks {
-                let args = ["network", "disconnect", name, id];
-                self.engine().change("failed to deny the network", args).await?;
+                self.engine()
+                    .change("failed to deny the network", ["network", "disconnect", name, id])
+                    .await?;
             }
         } else if container.networks.is_empty() {
             let args = ["network", "connect", self.engine().table().network, id];

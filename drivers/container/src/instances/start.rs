@@ -1,7 +1,7 @@
 //! Starts an instance.
 
 use kdn_protocol::driver::Context;
-use kdn_protocol::{Instance, NetworkMode, StartParams, State, Stream};
+use kdn_protocol::{Instance, StartParams, State};
 
 use super::{Facts, Found, Instances, instance, network};
 use crate::engine::{Container, Status};
@@ -47,17 +47,9 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
-        self.connect(&container, &params.network).await?;
         context.check()?;
-        let started = self.engine().change("failed to start the container", ["start", &container.id]).await;
-        if let Err(error) = started {
+        if let Err(error) = self.start_under(&container, &params.network).await {
             return Err(explain(error, &container, &facts));
-        }
-        if params.network.mode == NetworkMode::Deny
-            && let Err(error) = self.engine().raise_loopback(&container.id).await
-        {
-            // Nothing gets out without it; some programs miss it.
-            context.log().write(Stream::Stderr, format!("{error}\n"));
         }
         if context.check().is_err() {
             self.engine()

@@ -31,6 +31,18 @@ pub(super) async fn end(id: u32, nested: bool) {
     system::kill(id);
 }
 
+/// Whether a process group has members.
+#[cfg(unix)]
+pub(super) fn is_group(id: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process_group};
+    Pid::from_raw(id.cast_signed()).is_some_and(|group| test_kill_process_group(group).is_ok())
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_group(_: u32) -> bool {
+    false
+}
+
 #[cfg(unix)]
 mod system {
     use std::collections::HashMap;

@@ -4,8 +4,10 @@
 mod end;
 mod orphan;
 
+#[cfg(unix)]
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use kdn_protocol::{PROTOCOL_ENV, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
+
+use crate::role::SESSION;
 
 pub use orphan::end_noted;
 
@@ -37,6 +41,8 @@ pub struct Call {
     pub cancelled: Option<CancellationToken>,
     /// Whether it cleans up by itself when what it runs in namespaces of their own is killed.
     pub nested: bool,
+    /// Whether it leaves something running that may not stay in this session.
+    pub session: bool,
     /// Where it is noted that it runs, for whoever comes after this process was killed.
     pub note: Option<PathBuf>,
 }
@@ -55,7 +61,7 @@ pub type Sink<'a> = &'a mut (dyn FnMut(Stream, &str) + Send);
 
 /// Runs a command to its end.
 pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
-    let mut child = spawn(&call.program, &call.args)?;
+    let mut child = spawn(&call)?;
     let _note = call.note.as_deref().and_then(|path| orphan::note(path, child.id()?, call.nested));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let kept = Mutex::new(Kept { sink, ..Kept::default() });
@@ -95,15 +101,30 @@ pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
-fn spawn(program: &Path, args: &[String]) -> io::Result<Child> {
-    let mut command = Command::new(program);
+fn spawn(call: &Call) -> io::Result<Child> {
+    let Call { program, args, session, .. } = call;
+    let mut command = if *session {
+        let mut own = Command::new(std::env::current_exe()?);
+        own.arg(SESSION).arg(program);
+        own
+    } else {
+        let mut command = Command::new(program);
+        #[cfg(unix)]
+        command.process_group(0);
+        command
+    };
     command.args(args).env_remove(PROTOCOL_ENV).current_dir(program.ancestors().last().unwrap_or(program));
     // Of Docker: progress as lines, and no advertisements.
     command.env("BUILDKIT_PROGRESS", "plain").env("DOCKER_CLI_HINTS", "false");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
     command.spawn()
+}
+
+/// Becomes another program; returns only if it can't.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn replace(program: &OsStr, args: &[OsString]) -> io::Error {
+    std::os::unix::process::CommandExt::exec(std::process::Command::new(program).args(args))
 }
 
 /// What is kept of the output.

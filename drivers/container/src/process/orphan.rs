@@ -31,7 +31,8 @@ pub(super) fn note(path: &Path, id: u32, nested: bool) -> Option<Note> {
 pub async fn end_noted(path: &Path) {
     let text = fs::read_to_string(path).unwrap_or_default();
     let Some((id, Some(start), nested)) = parse(&text) else { return };
-    let runs = || started(id).as_deref() == Some(start);
+    // Without it, those that it has started may still be at work.
+    let runs = || started(id).map_or_else(|| end::is_group(id), |of| of == start);
     let asked = Instant::now();
     while runs() && !nested && asked.elapsed() < PATIENCE {
         tokio::time::sleep(TICK).await;
