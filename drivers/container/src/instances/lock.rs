@@ -12,17 +12,31 @@ use crate::process;
 
 /// How often a lock is tried again.
 const TICK: Duration = Duration::from_millis(10);
+/// How long a change waits for the end of what a killed driver has left running; it answers `busy` then.
+const CHANGE: Duration = Duration::from_secs(10);
+/// The same for a listing, for which the host does not wait long.
+const LIST: Duration = Duration::from_millis(1400);
 
 /// A locked file, there only while it is locked.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// Closed, and thereby unlocked, after the file is gone.
-    _file: File,
+    /// Closed, and thereby unlocked, after the file is gone. Absent: the file stays.
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Unlocks the file, and leaves it.
+    fn leave(mut self) {
+        self.file = None;
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if self.file.is_none() {
+            return;
+        }
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             // Not if another lock is in it.
@@ -39,7 +53,7 @@ impl Instances {
 
     /// Locks a name: the id of a workspace or of an instance.
     pub(super) async fn lock(&self, name: &str) -> Result<Lock> {
-        self.try_lock(name).await?.ok_or_else(|| {
+        self.try_lock(name, CHANGE).await?.ok_or_else(|| {
             Error::new(ErrorKind::Busy, "another change of this workspace is under way")
                 .hint("try again when it has ended")
         })
@@ -55,7 +69,7 @@ impl Instances {
         for folder in ["locks", "instances"] {
             let left = fs::read_dir(self.storage.join(folder)).into_iter().flatten().flatten();
             for name in left.filter_map(|entry| entry.file_name().into_string().ok()) {
-                if let Ok(Some(_lock)) = self.try_lock(&name).await {
+                if let Ok(Some(_lock)) = self.try_lock(&name, LIST).await {
                     let _ = fs::remove_dir_all(self.storage.join("instances").join(&name));
                 }
             }
@@ -67,7 +81,7 @@ impl Instances {
     pub(super) async fn wait_for_lock(&self, name: &str, context: &Context) -> Result<Lock> {
         loop {
             context.check()?;
-            if let Some(lock) = self.try_lock(name).await? {
+            if let Some(lock) = self.try_lock(name, CHANGE).await? {
                 return Ok(lock);
             }
             tokio::time::sleep(TICK).await;
@@ -84,7 +98,7 @@ impl Instances {
         self.storage.join("locks").join(name)
     }
 
-    async fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
+    async fn try_lock(&self, name: &str, patience: Duration) -> Result<Option<Lock>> {
         let path = self.lock_path(name);
         loop {
             make_private(&self.storage).doing("make the storage folder")?;
@@ -96,8 +110,12 @@ impl Instances {
             };
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => {
-                    process::end_noted(&path).await;
-                    return Ok(Some(Lock { path, _file: file }));
+                    let lock = Lock { path, file: Some(file) };
+                    if process::has_ended(&lock.path, patience).await {
+                        return Ok(Some(lock));
+                    }
+                    lock.leave();
+                    return Ok(None);
                 }
                 // Its holder has removed it in between.
                 Ok(()) => {}

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use super::end;
 use crate::files;
 
-/// How long a command may go on. Most take less; what is cut short is swept up as a whole.
-const PATIENCE: Duration = Duration::from_millis(900);
 const TICK: Duration = Duration::from_millis(10);
 
 /// A file that tells of a running command; empty again when it is dropped.
@@ -27,28 +25,50 @@ pub(super) fn note(path: &Path, id: u32, nested: bool) -> Option<Note> {
     Some(Note(path.to_owned()))
 }
 
-/// Waits until the command that a file tells of has ended, and ends it when that takes long.
-pub async fn end_noted(path: &Path) {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Some((id, Some(start), nested)) = parse(&text) else { return };
-    // Without it, those that it has started may still be at work.
-    let runs = || started(id).map_or_else(|| end::is_group(id), |of| of == start);
+/// Waits until the command that a file tells of has ended; `false` if it takes longer than `patience`.
+pub async fn has_ended(path: &Path, patience: Duration) -> bool {
+    let Some(orphan) = Orphan::read(path) else { return true };
     let asked = Instant::now();
-    while runs() && !nested && asked.elapsed() < PATIENCE {
+    while orphan.runs() && !orphan.nested {
+        if asked.elapsed() > patience {
+            return false;
+        }
         tokio::time::sleep(TICK).await;
     }
-    if runs() {
-        tokio::select! {
-            () = end::end(id, nested) => {}
-            () = async { while runs() { tokio::time::sleep(TICK).await } } => {}
-        }
+    if orphan.runs() {
+        orphan.end().await;
     }
     let _ = files::write(path, b"");
+    true
 }
 
-fn parse(text: &str) -> Option<(u32, Option<&str>, bool)> {
-    let mut words = text.split(' ');
-    Some((words.next()?.parse().ok()?, words.next(), words.next() == Some("true")))
+/// A command whose driver was killed.
+struct Orphan {
+    id: u32,
+    start: String,
+    /// It may go on for long, and cleans up when it is cut short.
+    nested: bool,
+}
+
+impl Orphan {
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut words = text.split(' ');
+        let (id, start) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+        Some(Self { id, start, nested: words.next() == Some("true") })
+    }
+
+    /// Without it, those that it has started may still be at work.
+    fn runs(&self) -> bool {
+        started(self.id).map_or_else(|| end::is_group(self.id), |start| start == self.start)
+    }
+
+    async fn end(&self) {
+        tokio::select! {
+            () = end::end(self.id, self.nested) => {}
+            () = async { while self.runs() { tokio::time::sleep(TICK).await } } => {}
+        }
+    }
 }
 
 /// When a process began, in the kernel's own measure: the 20th number behind its name.

@@ -1,0 +1,12 @@
+//! The drivers on real engines: those that `.ci/engines` starts, or whatever the user has.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test looks at the whole machine, and writes files that need not survive a crash"
+)]
+
+mod conformance;
+mod legacy;
+mod scenarios;
+mod support;
