@@ -21,13 +21,15 @@ pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Resu
     Ok(id().await?.trim().to_owned())
 }
 
-/// The id of an image with this content. Without a name, it is a layer of one that is being built.
-pub(super) async fn find(engine: &Engine, digest: &str) -> Result<Option<String>> {
-    let filter = format!("label={DIGEST}={digest}");
-    let args = ["images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}", "--filter", &filter];
-    let printed = engine.ask("failed to list images", args).await?;
-    let mut images = printed.lines().filter_map(|line| line.trim().split_once(' '));
-    Ok(images.find(|(_, name)| !name.contains("<none>")).map(|(id, _)| id.to_owned()))
+/// The name of the image with this content: others can take the name of a workspace away from it.
+fn content(digest: &str) -> String {
+    format!("kdn:{digest:.16}")
+}
+
+/// The id of the image with this content, if it was built to its end.
+pub(super) async fn find(engine: &Engine, digest: &str) -> Option<String> {
+    let args = ["image", "inspect", "--format", "{{.Id}}", &content(digest)].map(str::to_owned);
+    engine.ask("failed to look for the image", args).await.ok().map(|id| id.trim().to_owned())
 }
 
 /// Builds the image; returns its id.
@@ -50,7 +52,14 @@ pub(super) async fn build(
     for (name, value) in [("UID", recipe.uid), ("GID", recipe.gid)] {
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
     }
-    args.extend(["--label".into(), format!("{DIGEST}={digest}"), "-t".into(), tag.into()]);
+    args.extend([
+        "--label".into(),
+        format!("{DIGEST}={digest}"),
+        "-t".into(),
+        content(digest),
+        "-t".into(),
+        tag.into(),
+    ]);
     args.extend(["-f".into(), text(folder.path().join("Containerfile"))?, context_folder]);
     let (log, steps) = (context.log().clone(), context.steps());
     let mut sink = |stream: Stream, line: &str| {
@@ -65,7 +74,7 @@ pub(super) async fn build(
         .await
         .map_err(|error| error.hint("run kdn init with --show-logs to see the whole output of the build"))?;
     find(engine, digest)
-        .await?
+        .await
         .ok_or_else(|| Error::internal("the image that was built is not there"))
         .doing(doing)
 }

@@ -80,7 +80,7 @@ pub async fn get(
     let folder = BuildFolder::new(folder)?;
     steps.start("Generating Containerfile", "Containerfile generated");
     let digest = folder.fill(recipe, &base)?;
-    if let Some(id) = build::find(engine, &digest).await? {
+    if let Some(id) = build::find(engine, &digest).await {
         steps.start(format!("Using container image: {tag}"), "Container image is up to date");
         engine.change("failed to tag the image", ["tag", &id, tag]).await?;
         return Ok(id);

@@ -65,28 +65,16 @@ fn terminal_starts(world: &World) {
 }
 
 fn image_is_shared(world: &World) {
-    let images = |name: &str| {
-        let reference = format!("kdn-{name}");
-        world.engine.call(&["images", "--quiet", "--no-trunc", &reference])
-    };
-    let run =
-        world.run(&["init", "--runtime", world.engine.kind(), "--agent", "shell", &world.engine.flag(SMALL)]);
-    assert_eq!(run.code, Some(0), "{run:?}");
-    world.ok(&[
-        "init",
-        "--runtime",
-        world.engine.kind(),
-        "--agent",
-        "shell",
-        "--name",
-        "other",
-        &world.engine.flag(SMALL),
-    ]);
-    assert_eq!(images("app"), images("other"));
-    world.ok(&["remove", "app"]);
-    world.ok(&["start", "other"]);
-    assert_eq!(world.sh("other", "cat readme"), "hello");
-    assert!(!images("app").is_empty(), "the image stays");
+    let own = world.root().file_name().unwrap().to_str().unwrap().to_lowercase();
+    let (one, two) = (format!("{own}-1"), format!("{own}-2"));
+    let image = |name: &str| world.engine.call(&["images", "--quiet", "--no-trunc", &format!("kdn-{name}")]);
+    world.init(&["--name", &one]);
+    world.init(&["--name", &two]);
+    assert_eq!(image(&one), image(&two));
+    world.ok(&["remove", &one]);
+    assert!(!image(&one).is_empty(), "the image stays");
+    world.ok(&["start", &two]);
+    assert_eq!(world.sh(&two, "cat readme"), "hello");
 }
 
 fn force_remove(world: &World) {
@@ -179,9 +167,10 @@ fn mounts(world: &World) {
 }
 
 fn unknown(world: &World) {
-    for verb in ["start", "stop", "remove", "terminal"] {
-        let refused = world.fail(&[verb, "nobody"]);
-        assert!(refused.contains("not found"), "{verb}: {refused}");
+    for (verb, code) in [("start", 1), ("stop", 1), ("remove", 1), ("terminal", 125)] {
+        let refused = world.run(&[verb, "nobody"]);
+        assert_eq!(refused.code, Some(code), "{verb}");
+        assert!(refused.stderr.contains("workspace not found: nobody"), "{verb}: {refused:?}");
     }
 }
 
@@ -319,5 +308,5 @@ fn files(world: &World) {
     fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     world.init(&["--start"]);
     let seen = world.sh("app", "cd ~/.config/tool && cat settings.json && ./run && stat -c '%a %u' settings.json run . && echo more > new");
-    assert_eq!(seen, format!("{{}}\nran\n600 {0}\n755 {0}\n700 {0}", world.owner()));
+    assert_eq!(seen, format!("{{}}\nran\n600 {0}\n700 {0}\n700 {0}", world.owner()));
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -282,16 +282,6 @@ impl World {
         let filter = format!("label=kdn.scope={}", self.storage().display());
         let ids = self.engine.call(&["ps", "--all", "--no-trunc", "--quiet", "--filter", &filter]);
         ids.lines().map(str::to_owned).collect()
-    }
-
-    /// A folder of the small world on `PATH` instead of the engine's program, for what it prints and how it ends.
-    pub(crate) fn shim(&self, script: &str) -> PathBuf {
-        let path = self.write(&format!("shim/{}", self.engine.kind()), script);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        for tool in ["sh", "sleep", "cat"] {
-            let _ = symlink(format!("/bin/{tool}"), path.with_file_name(tool));
-        }
-        path.parent().unwrap().to_owned()
     }
 }
 
