@@ -24,9 +24,10 @@ doc:
 deny:
     cargo deny check bans licenses sources
 
-# Write protocol/schema anew from the types
+# Write protocol/schema and kdn/schema/output anew from the types
 schema:
     cargo run --quiet -p kdn-protocol --features schema --example schema
+    cargo test --quiet -p kdn --lib config::schema::tests::write -- --ignored
 
 # Measure; bubblewrap is the yardstick of sandboxes where it is installed
 bench:

@@ -1,11 +1,13 @@
 //! A method's name with the types of its params and of its result, so that they can't drift apart.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     DashboardParams, DashboardResult, FlagsResult, InfoParams, InitializeParams, InitializeResult, Instance,
-    ListAgentsResult, ListParams, ListResult, Manifest, Plan, RemoveParams, StartParams, Status, StopParams,
-    TerminalParams, Workspace,
+    ListAgentsResult, ListParams, ListResult, Manifest, Plan, RemoveParams, Secret, StartParams, Status,
+    StopParams, TerminalParams, Workspace,
 };
 
 /// A request of the protocol.
@@ -16,6 +18,11 @@ pub trait Method {
     type Params: Serialize + DeserializeOwned + Send + 'static;
     /// The result: always an object.
     type Result: Serialize + DeserializeOwned + Send + 'static;
+
+    /// The values in the params that must not be shown. `None`: there are none.
+    fn secrets(_: &Self::Params) -> Option<&BTreeMap<String, Secret<String>>> {
+        None
+    }
 }
 
 /// An object without fields.
@@ -31,7 +38,7 @@ pub const LOG: &str = "$/log";
 pub const CANCEL_REQUEST: &str = "$/cancelRequest";
 
 macro_rules! methods {
-    ($($(#[doc = $doc:literal])* $name:ident $wire:literal ($params:ty) -> $result:ty;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident $wire:literal ($params:ty $(, $secrets:ident)?) -> $result:ty;)*) => {
         $(
             $(#[doc = $doc])*
             #[derive(Debug, Clone, Copy)]
@@ -41,6 +48,11 @@ macro_rules! methods {
                 const NAME: &'static str = $wire;
                 type Params = $params;
                 type Result = $result;
+                $(
+                    fn secrets(params: &$params) -> Option<&BTreeMap<String, Secret<String>>> {
+                        Some(&params.$secrets)
+                    }
+                )?
             }
         )*
 
@@ -71,7 +83,7 @@ methods! {
     /// Makes an instance and does not start it; atomic.
     Create "create" (Workspace) -> Instance;
     /// Starts an instance.
-    Start "start" (StartParams) -> Instance;
+    Start "start" (StartParams, secret_values) -> Instance;
     /// Stops an instance; its processes are gone when the answer comes.
     Stop "stop" (StopParams) -> Instance;
     /// Removes a stopped instance and all that belongs to it.

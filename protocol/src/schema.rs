@@ -43,7 +43,7 @@ fn document<T: JsonSchema>() -> Value {
 }
 
 /// Takes out what only Rust knows, and writes enumerations as those generators of other languages read them.
-fn plain(schema: &mut Schema) {
+pub fn plain(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     object.remove("format");
     if let Some(description) = object.get_mut("description") {

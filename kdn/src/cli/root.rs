@@ -73,7 +73,7 @@ pub(crate) enum Command {
         command: Option<ProviderCommand>,
     },
     Autoconf(autoconf::Args),
-    /// Show what configurations may say
+    /// Show what configurations and JSON results may say
     #[command(after_help = "Examples:
   kdn config schema")]
     Config {

@@ -102,7 +102,11 @@ impl Place {
         let mut words = args.iter().skip(1).map(|arg| arg.to_string_lossy());
         while let Some(word) = words.next() {
             if word == "--" {
-                place.positional += words.by_ref().count();
+                let others = words.by_ref().count();
+                // They may be for another program.
+                if place.command.get_positionals().all(|arg| !arg.is_last_set()) {
+                    place.positional += others;
+                }
             } else if word.starts_with('-') && word != "-" {
                 if place.takes_next(&word) {
                     words.next();
@@ -133,7 +137,7 @@ impl Place {
 
     /// What is wrong with the number of arguments.
     fn count(&self) -> String {
-        let positionals: Vec<_> = self.command.get_positionals().collect();
+        let positionals: Vec<_> = self.command.get_positionals().filter(|arg| !arg.is_last_set()).collect();
         let required = positionals.iter().filter(|arg| arg.is_required_set()).count();
         let received = self.positional;
         match positionals.len() {

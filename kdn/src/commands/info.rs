@@ -25,10 +25,15 @@ pub(crate) struct Args {
     pub(crate) output: OutputArg,
 }
 
-#[derive(Serialize)]
-struct Info {
+/// This machine as scripts see it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Info {
+    /// The agents that the runtimes can run, sorted.
     agents: BTreeSet<String>,
+    /// The types of the runtimes, sorted. Hidden ones are left out.
     runtimes: BTreeSet<String>,
+    /// The version of kdn.
     version: &'static str,
 }
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::{Context, WorkspaceResult};
+use super::{Context, WorkspaceResult, listing::Items};
 use crate::{
     commands::args::OutputArg,
     model::ModelId,
@@ -31,11 +30,6 @@ pub(crate) struct Args {
     /// Do not ask the runtimes: show the last known states
     #[arg(long)]
     no_refresh: bool,
-}
-
-#[derive(Serialize)]
-struct Items<'a> {
-    items: Vec<WorkspaceResult<'a>>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {

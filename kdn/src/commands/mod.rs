@@ -5,6 +5,7 @@
 mod change;
 mod context;
 mod features;
+mod listing;
 mod named;
 mod page;
 mod report;

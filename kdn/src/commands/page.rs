@@ -8,8 +8,11 @@ use crate::{
     process,
 };
 
-#[derive(Serialize)]
-struct Page<'a> {
+/// A web page as scripts see it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Page<'a> {
+    /// Its URL.
     url: &'a str,
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kdn_protocol::Forward;
+use jiff::Timestamp;
+use kdn_protocol::{Forward, State};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +13,9 @@ use crate::{
 
 /// The result of a command that did something to one workspace.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct IdResult<'a> {
+    /// The id of the workspace.
     id: &'a str,
 }
 
@@ -27,35 +30,56 @@ impl IdResult<'_> {
 
 /// A workspace as scripts see it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Workspace"))]
 pub(crate) struct WorkspaceResult<'a> {
+    /// The agent that works in it.
     agent: &'a str,
+    /// Its ports that can be reached from this machine; empty when there are none.
     forwards: Vec<Forward>,
+    /// Its id, which never changes.
     id: &'a str,
+    /// The model as it was given: `MODEL`, `PROVIDER::MODEL` or `PROVIDER::MODEL::URL`. Absent when it is the agent's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
+    /// Its name, which no other workspace has.
     name: &'a str,
+    /// Where it comes from.
     paths: PathsResult<'a>,
+    /// The project that it belongs to.
     project: &'a str,
-    /// Why the state is what it is; only where there is something to say.
+    /// Why the state is what it is. Absent when there is nothing to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// The type of its runtime.
     runtime: &'a str,
-    /// Whether the state is the last known one, because the runtime could not be asked; absent otherwise.
+    /// Whether the state is the last known one, because the runtime could not be asked. Absent when it is that of now, or
+    /// nobody was to be asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
+    /// Whether it runs.
+    #[cfg_attr(test, schemars(with = "kdn_protocol::State"))]
     state: &'a str,
+    /// When what happened to it.
     timestamps: Timestamps,
 }
 
+/// Where a workspace comes from.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Paths"))]
 struct PathsResult<'a> {
+    /// The folder of its configuration, absolute. It need not exist.
     configuration: &'a Path,
+    /// The project directory, absolute.
     source: &'a Path,
 }
 
+/// When what happened to a workspace, in milliseconds since 1970 (UTC).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Timestamps {
+    /// When it was made.
     created: i64,
+    /// When it was started. Absent when it does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<i64>,
 }
@@ -73,10 +97,14 @@ impl<'a> WorkspaceResult<'a> {
             reason: None,
             runtime: &record.runtime.kind,
             stale: false,
-            state: record.runtime.state.as_str(),
+            state: match &record.runtime.state {
+                // The contract has four words, of which only a file from elsewhere can hold another.
+                State::Invalid(_) => "unknown",
+                state => state.as_str(),
+            },
             timestamps: Timestamps {
-                created: record.created_at.as_millisecond(),
-                started: record.started_at.map(jiff::Timestamp::as_millisecond),
+                created: created(record).as_millisecond(),
+                started: record.started_at.map(Timestamp::as_millisecond),
             },
         }
     }
@@ -84,5 +112,25 @@ impl<'a> WorkspaceResult<'a> {
     /// With what the driver said just now. Without `refreshed`, nobody asked it.
     pub(crate) fn live(live: &'a Live, refreshed: bool) -> Self {
         Self { reason: live.reason.as_deref(), stale: refreshed && !live.fresh, ..Self::new(&live.record) }
+    }
+}
+
+/// Of a workspace of the oldest kdn nobody knows: it is now, as the next command that writes will have it.
+fn created(record: &Record) -> Timestamp {
+    if record.created_at == Record::ZERO_TIME { Timestamp::now() } else { record.created_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_of_others_says_fits_the_contract() {
+        let mut record = Record::sample("aa", "app");
+        record.created_at = Record::ZERO_TIME;
+        record.runtime.state = State::Invalid("paused".to_owned());
+        let shown = WorkspaceResult::new(&record);
+        assert!(shown.timestamps.created > 0);
+        assert_eq!(shown.state, "unknown");
     }
 }

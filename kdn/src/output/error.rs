@@ -110,14 +110,19 @@ impl CommandError {
 
     /// For stdout with `--output json`: the one document.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            error: &'a str,
-            #[serde(skip_serializing_if = "<[String]>::is_empty")]
-            hints: &'a [String],
-        }
         json::pretty(&Document { error: &self.message, hints: &self.hints })
     }
+}
+
+/// An error as scripts see it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Document<'a> {
+    /// What went wrong.
+    error: &'a str,
+    /// What to do about it, each a sentence. Absent when there is nothing to say.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    hints: &'a [String],
 }
 
 impl fmt::Display for CommandError {

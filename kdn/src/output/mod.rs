@@ -10,6 +10,8 @@ pub mod stream;
 pub mod table;
 pub mod time;
 
+#[cfg(test)]
+pub(crate) use error::Document;
 pub use error::{Advice, CommandError, INTERRUPTED};
 pub use kdn_protocol::visible as text;
 pub use notes::Notes;

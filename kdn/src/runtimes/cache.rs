@@ -60,7 +60,7 @@ impl Cache {
         entries.retain(|path, _| path.exists());
         entries.insert(executable.to_path_buf(), entry);
         if let Ok(json) = serde_json::to_vec(&entries) {
-            let _ = files::create_folder(&storage.join("cache"), 0o755)
+            let _ = files::create_folder(&storage.join("cache"), 0o700)
                 .and_then(|()| files::write_atomic(&self.path, &json, 0o600));
         }
     }

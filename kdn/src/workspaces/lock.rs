@@ -54,7 +54,7 @@ impl WorkspaceLock {
     fn open(storage: &Path, id: &str) -> Result<Self> {
         id::check(id)?;
         let folder = storage.join(FOLDER);
-        if let Err(source) = files::create_folder(&folder, 0o755) {
+        if let Err(source) = files::create_folder(&folder, 0o700) {
             return Err(Error::Write { path: folder, source });
         }
         let path = folder.join(id);

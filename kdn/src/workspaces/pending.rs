@@ -66,7 +66,7 @@ impl Store {
         };
         let folder = self.storage().join(FOLDER);
         let path = folder.join(workspace_id);
-        files::create_folder(&folder, 0o755)
+        files::create_folder(&folder, 0o700)
             .and_then(|()| files::write_atomic(&path, json::pretty(&reservation).as_bytes(), 0o600))
             .map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(Pending { reservation, path, store: self.clone(), lock })

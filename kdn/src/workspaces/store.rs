@@ -76,7 +76,7 @@ impl Store {
     }
 
     pub(super) fn hold(&self) -> Result<Held> {
-        files::create_folder(&self.storage, 0o755)
+        files::create_folder(&self.storage, 0o700)
             .map_err(|source| Error::Write { path: self.storage.clone(), source })?;
         let path = self.storage.join(LOCK);
         let lock = match files::open_lock(&path) {

@@ -2,14 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::support::Env;
-
-/// A workspace `app` on the driver `fake`, not started.
-fn with_app() -> Env {
-    let env = Env::new();
-    env.ok(&["init", "--runtime", "fake", "--agent", "claude", "--project", "demo"]);
-    env
-}
+use crate::support::{Env, INIT};
 
 #[test]
 fn version() {
@@ -29,8 +22,7 @@ fn version() {
 #[test]
 fn init() {
     let env = Env::new();
-    let init = ["init", "-r", "fake", "-a", "claude", "-p", "demo"];
-    let with = |more: &[&str]| env.run(&[&init, more].concat());
+    let with = |more: &[&str]| env.run(&[&INIT, more].concat());
     assert_snapshot!(with(&[]), @r#"
     exit code 0
     --- stdout
@@ -76,6 +68,17 @@ fn init() {
     Starting instance
     Instance started
     "#);
+    env.configure(&serde_json::json!({"ports": [80]}));
+    assert_snapshot!(with(&["--dump-config", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "ports": [
+        80
+      ]
+    }
+    "#);
+    env.configure(&serde_json::json!({}));
     assert_snapshot!(with(&["-v", "-o", "json", "--start", "-m", "opus"]), @r#"
     exit code 0
     --- stdout
@@ -180,7 +183,7 @@ fn init_takes_its_defaults_from_the_environment() {
 
 #[test]
 fn list() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.ok(&[
         "init",
         "-r",
@@ -255,6 +258,29 @@ fn list() {
 }
 
 #[test]
+fn list_of_a_broken_file() {
+    let env = Env::new();
+    std::fs::create_dir(env.storage()).unwrap();
+    std::fs::write(env.storage().join("instances.json"), "[{}]").unwrap();
+    assert_snapshot!(env.run(&["list"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3
+    Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list
+    ");
+    assert_snapshot!(env.run(&["list", "-o", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "failed to list instances: failed to parse [ROOT]/home/.kdn/instances.json: missing field `id` at line 1 column 3",
+      "hints": [
+        "Correct [ROOT]/home/.kdn/instances.json, or move it away to start with an empty list"
+      ]
+    }
+    "#);
+}
+
+#[test]
 fn list_without_workspaces() {
     let env = Env::new();
     assert_snapshot!(env.run(&["list"]), @r"
@@ -274,7 +300,7 @@ fn list_without_workspaces() {
 
 #[test]
 fn start_and_stop() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     assert_snapshot!(env.run(&["start", "app"]), @r"
     exit code 0
     --- stdout
@@ -285,11 +311,13 @@ fn start_and_stop() {
     Starting instance
     Instance started
     ");
-    assert_snapshot!(env.run(&["start", "app"]), @r"
+    assert_snapshot!(env.run(&["start", "app", "-o", "json"]), @r#"
     exit code 0
     --- stdout
-    [ID]
-    ");
+    {
+      "id": "[ID]"
+    }
+    "#);
     assert_snapshot!(env.run(&["stop", "app", "-o", "json"]), @r#"
     exit code 0
     --- stdout
@@ -306,7 +334,7 @@ fn start_and_stop() {
 
 #[test]
 fn remove() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.ok(&["start", "app"]);
     assert_snapshot!(env.run(&["remove", "app"]), @r"
     exit code 1
@@ -327,6 +355,14 @@ fn remove() {
     Removing instance
     Instance removed
     ");
+    env.ok(&INIT);
+    assert_snapshot!(env.run(&["remove", "app", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "id": "[ID]"
+    }
+    "#);
     assert_snapshot!(env.run(&["remove", "app", "-o", "json"]), @r#"
     exit code 1
     --- stdout
@@ -341,7 +377,7 @@ fn remove() {
 
 #[test]
 fn not_found() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     assert_snapshot!(env.run(&["start", "nope"]), @r"
     exit code 1
     --- stderr
@@ -369,7 +405,7 @@ fn not_found() {
 #[cfg(target_os = "linux")]
 #[test]
 fn terminal_for_a_command_that_is_not_there() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     assert_snapshot!(env.run(&["terminal", "app", "no-such-command"]), @r"
     exit code 127
     --- stderr
@@ -469,7 +505,7 @@ fn runtime_list_tells_what_is_not_used() {
 
 #[test]
 fn aliases_do_the_same() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     for [alias, name] in [
         ["ls", "list"],
         ["workspace list", "list"],
@@ -537,7 +573,7 @@ fn progress() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     for args in [&["list"][..], &["list", "-o", "json"], &["start", "app"], &["--help"], &["init", "--help"]]
     {
         let mut command = env.command(args);
@@ -552,7 +588,7 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn a_result_that_can_not_be_written_is_an_error() {
     let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
-    let output = with_app().command(&["list"]).stdout(full).output().unwrap();
+    let output = Env::with_app(&[]).command(&["list"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("No space left on device"));
 }

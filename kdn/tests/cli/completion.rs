@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use insta::assert_snapshot;
+use serde_json::json;
 
 use crate::support::{Env, skip_unless};
 
@@ -92,12 +93,25 @@ fn workspaces_by_what_can_be_done_with_them() {
 }
 
 #[test]
+fn what_can_be_opened() {
+    let env = Env::with_drivers(&["fake"]).with_bad("none").set("KDN_DEFAULT_AGENT", "shell");
+    env.ok(&["init", "-r", "bad", "--name", "plain", "--start"]);
+    env.configure(&json!({"ports": [8080, 9090]}));
+    env.ok(&["init", "-r", "fake", "--name", "web", "--start"]);
+    assert_eq!(offered(&env, &["dashboard", ""]), ["web"], "the driver bad has none");
+    assert_eq!(offered(&env, &["open", ""]), ["plain", "web"]);
+    assert_eq!(offered(&env, &["open", "web", ""]), ["8080", "9090"]);
+    assert_eq!(offered(&env, &["workspace", "open", "web", "9"]), ["9090"]);
+}
+
+#[test]
 fn values_of_flags() {
     let env = Env::with_drivers(&["fake"]).with_bad("none");
     assert_eq!(offered(&env, &["list", "--output", ""]), ["json"]);
     assert_eq!(offered(&env, &["init", "--agent", "c"]), ["claude", "codex", "cursor"]);
     assert_eq!(offered(&env, &["secret", "create", "x", "--type", "g"]), ["gemini", "github"]);
     assert_eq!(offered(&env, &["init", "--progress", "p"]), ["plain"]);
+    assert_eq!(offered(&env, &["config", "schema", "output/l"]), ["output/list"]);
     assert_eq!(offered(&env, &["init", "--runtime", ""]), ["bad"], "the driver fake is hidden");
     assert!(offered(&env, &["init", "--runtime", "fake", "--fake"]).len() > 1);
     assert!(!env.storage().exists(), "nothing is made");

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::support::{Env, skip_unless};
 
-const COMMANDS: &[&str] = &[
+pub(crate) const COMMANDS: &[&str] = &[
     "",
     "init",
     "provider",
@@ -81,7 +81,7 @@ fn root() {
       provider    Manage providers of models
     Configuration Commands:
       autoconf    Find what workspaces can use, and add it to the configuration
-      config      Show what configurations may say
+      config      Show what configurations and JSON results may say
     Runtime Commands:
       runtime     Manage runtimes
     Additional Commands:
@@ -137,13 +137,11 @@ fn every_example_works() {
         let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  kdn ")).collect();
         assert!(!examples.is_empty(), "kdn {command} has no examples");
         for example in examples {
-            let env = Env::new().set("KDN_DEFAULT_RUNTIME", "fake");
+            let env = Env::new().with_values_file().set("KDN_DEFAULT_RUNTIME", "fake");
             for tool in &tools {
                 env.tool(tool);
             }
             env.program("claude");
-            let values = env.root().join("values");
-            let env = env.set("KDN_SECRETS_FILE", values);
             env.program("kdn-conformance");
             let project = env.home().join("src/my-project");
             fs::create_dir(&project).unwrap();

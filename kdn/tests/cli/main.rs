@@ -17,6 +17,7 @@ mod keychain;
 mod open;
 mod provider;
 mod runtime;
+mod schema;
 mod secret;
 mod session;
 mod show;

@@ -12,7 +12,7 @@ use insta::assert_snapshot;
 
 use crate::{
     session::sandbox,
-    support::{Env, skip_unless, wait_until},
+    support::{Env, INIT, skip_unless, wait_until},
 };
 
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
@@ -42,7 +42,7 @@ fn with_ports(ports: &[u16]) -> Env {
     let env = Env::new();
     env.browser();
     env.configure(&serde_json::json!({"ports": ports}));
-    env.ok(&["init", "-r", "fake", "-a", "claude", "-p", "demo", "--start"]);
+    env.ok(&[&INIT[..], &["--start"]].concat());
     env
 }
 

@@ -6,14 +6,18 @@ use insta::assert_snapshot;
 
 use crate::support::Env;
 
+const CREATE: [&str; 2] = ["provider", "create"];
+const HOUSE: [&str; 7] =
+    ["house", "--type", "anthropic", "--token", "x", "--url", "https://llm.example.com/v1"];
+const CLOUD: [&str; 11] =
+    ["cloud", "--type", "vertexai", "--project", "p", "--region", "r", "--credentials", "/c", "-o", "json"];
+
 fn env() -> Env {
-    let env = Env::with_drivers(&[]);
-    let values = env.root().join("values");
-    env.set("KDN_SECRETS_FILE", values)
+    Env::with_drivers(&[]).with_values_file()
 }
 
 #[test]
-fn create_list_and_remove() {
+fn create_and_list() {
     let env = env();
     assert_snapshot!(env.run(&["provider", "list"]), @r"
     exit code 0
@@ -21,28 +25,13 @@ fn create_list_and_remove() {
     No providers found
     ");
     assert!(!env.storage().exists(), "reading creates nothing");
-    let create = |more: &[&'static str]| [&["provider", "create"], more].concat();
-    assert_snapshot!(env.run_with_stdin(&create(&["work", "--type", "anthropic"]), "canary\n"), @r#"
+    assert_snapshot!(env.run_with_stdin(&[&CREATE[..], &["work", "--type", "anthropic"]].concat(), "canary\n"), @r#"
     exit code 0
     --- stdout
     Provider "work" created successfully
     "#);
-    let house = ["house", "--type", "anthropic", "--token", "x", "--url", "https://llm.example.com/v1"];
-    env.ok(&create(&house));
-    let cloud = [
-        "cloud",
-        "--type",
-        "vertexai",
-        "--project",
-        "p",
-        "--region",
-        "r",
-        "--credentials",
-        "/c",
-        "-o",
-        "json",
-    ];
-    assert_snapshot!(env.run(&create(&cloud)), @r#"
+    env.ok(&[&CREATE[..], &HOUSE].concat());
+    assert_snapshot!(env.run(&[&CREATE[..], &CLOUD].concat()), @r#"
     exit code 0
     --- stdout
     {
@@ -57,17 +46,54 @@ fn create_list_and_remove() {
     house  anthropic  token=house/token, url=https://llm.example.com/v1
     work   anthropic  token=work/token
     ");
-    let json: serde_json::Value = serde_json::from_str(&env.ok(&["provider", "list", "-o", "json"])).unwrap();
-    assert_snapshot!(format!("{:#}", json["items"][2]), @r#"
+    assert_snapshot!(env.run(&["provider", "list", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
     {
-      "name": "work",
-      "params": [
+      "items": [
         {
-          "name": "token",
-          "value": "work/token"
+          "name": "cloud",
+          "params": [
+            {
+              "name": "project",
+              "value": "p"
+            },
+            {
+              "name": "region",
+              "value": "r"
+            },
+            {
+              "name": "credentials",
+              "value": "/c"
+            }
+          ],
+          "type": "vertexai"
+        },
+        {
+          "name": "house",
+          "params": [
+            {
+              "name": "token",
+              "value": "house/token"
+            },
+            {
+              "name": "url",
+              "value": "https://llm.example.com/v1"
+            }
+          ],
+          "type": "anthropic"
+        },
+        {
+          "name": "work",
+          "params": [
+            {
+              "name": "token",
+              "value": "work/token"
+            }
+          ],
+          "type": "anthropic"
         }
-      ],
-      "type": "anthropic"
+      ]
     }
     "#);
     assert_snapshot!(env.run(&["secret", "list"]), @r"
@@ -79,8 +105,14 @@ fn create_list_and_remove() {
     ");
     let file = fs::read_to_string(env.storage().join("providers.json")).unwrap();
     assert!(!file.contains("canary"), "{file}");
+}
 
-    assert_snapshot!(env.run(&create(&cloud)), @r#"
+#[test]
+fn remove() {
+    let env = env();
+    env.ok(&[&CREATE[..], &CLOUD].concat());
+    env.ok(&[&CREATE[..], &HOUSE].concat());
+    assert_snapshot!(env.run(&[&CREATE[..], &CLOUD].concat()), @r#"
     exit code 1
     --- stdout
     {
@@ -90,20 +122,33 @@ fn create_list_and_remove() {
       ]
     }
     "#);
-    assert_snapshot!(env.run(&["provider", "remove", "work"]), @r#"
+    assert_snapshot!(env.run(&["provider", "remove", "cloud"]), @r#"
     exit code 0
     --- stdout
-    Provider "work" removed successfully
+    Provider "cloud" removed successfully
     "#);
-    assert_snapshot!(env.run(&["provider", "remove", "work"]), @r#"
+    assert_snapshot!(env.run(&["provider", "remove", "cloud"]), @r#"
     exit code 1
     --- stderr
-    Error: failed to remove provider: provider "work": provider not found
+    Error: failed to remove provider: provider "cloud": provider not found
     'kdn provider list' shows those that are there
     "#);
     env.ok(&["secret", "remove", "house/token"]);
-    env.ok(&["provider", "remove", "house"]);
+    assert_snapshot!(env.run(&["provider", "remove", "house", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "name": "house"
+    }
+    "#);
     assert_eq!(fs::read_to_string(env.root().join("values")).unwrap(), "{}\n");
+    fs::write(env.storage().join("providers.json"), "{").unwrap();
+    assert_snapshot!(env.run(&["provider", "list"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to list providers: failed to parse providers file: [ROOT]/home/.kdn/providers.json: EOF while parsing an object at line 1 column 1
+    Correct [ROOT]/home/.kdn/providers.json
+    ");
 }
 
 #[test]

@@ -23,7 +23,7 @@ const OTHER: [&str; 6] = ["--type", "other", "--host", "db.example.com", "--head
 
 impl Env {
     /// With a file for the values.
-    fn with_values_file(self) -> Self {
+    pub(crate) fn with_values_file(self) -> Self {
         let file = self.values();
         self.set("KDN_SECRETS_FILE", file)
     }
@@ -34,9 +34,10 @@ impl Env {
 
     /// Runs kdn with a text on its standard input.
     pub(crate) fn run_with_stdin(&self, args: &[&str], text: &str) -> Run {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        Run::new(child.wait_with_output().unwrap(), self.root())
+        Run::new(&command, child.wait_with_output().unwrap(), self.root())
     }
 }
 
@@ -203,29 +204,54 @@ fn wrong_usage() {
 #[test]
 fn services() {
     let env = Env::with_drivers(&[]);
-    let json: serde_json::Value = serde_json::from_str(&env.ok(&["service", "list", "-o", "json"])).unwrap();
-    let items = json["items"].as_array().unwrap();
-    assert_eq!(items.iter().map(|item| &item["name"]).collect::<Vec<_>>(), ["anthropic", "gemini", "github"]);
-    assert_snapshot!(format!("{:#}", items[2]), @r#"
+    assert_snapshot!(env.run(&["service", "list"]), @r"
+    exit code 0
+    --- stdout
+    NAME       HOST PATTERNS                      PATH  HEADER          HEADER TEMPLATE  ENV VARS                                                      DESCRIPTION
+    anthropic  api.anthropic.com                        x-api-key                        ANTHROPIC_API_KEY                                             Anthropic API key for accessing Claude AI models
+    gemini     generativelanguage.googleapis.com        x-goog-api-key  ${value}         GEMINI_API_KEY, GOOGLE_API_KEY, GOOGLE_GENERATIVE_AI_API_KEY  Google Gemini AI API key for accessing Gemini language models
+    github     api.github.com                           Authorization   Bearer ${value}  GH_TOKEN, GITHUB_TOKEN                                        GitHub API token for accessing GitHub repositories and services
+    ");
+    assert_snapshot!(env.run(&["service", "list", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
     {
-      "description": "GitHub API token for accessing GitHub repositories and services",
-      "envVars": [
-        "GH_TOKEN",
-        "GITHUB_TOKEN"
-      ],
-      "headerName": "Authorization",
-      "headerTemplate": "Bearer ${value}",
-      "hostPattern": "api.github.com",
-      "name": "github"
+      "items": [
+        {
+          "name": "anthropic",
+          "description": "Anthropic API key for accessing Claude AI models",
+          "hostPattern": "api.anthropic.com",
+          "headerName": "x-api-key",
+          "envVars": [
+            "ANTHROPIC_API_KEY"
+          ]
+        },
+        {
+          "name": "gemini",
+          "description": "Google Gemini AI API key for accessing Gemini language models",
+          "hostPattern": "generativelanguage.googleapis.com",
+          "headerName": "x-goog-api-key",
+          "headerTemplate": "${value}",
+          "envVars": [
+            "GEMINI_API_KEY",
+            "GOOGLE_API_KEY",
+            "GOOGLE_GENERATIVE_AI_API_KEY"
+          ]
+        },
+        {
+          "name": "github",
+          "description": "GitHub API token for accessing GitHub repositories and services",
+          "hostPattern": "api.github.com",
+          "headerName": "Authorization",
+          "headerTemplate": "Bearer ${value}",
+          "envVars": [
+            "GH_TOKEN",
+            "GITHUB_TOKEN"
+          ]
+        }
+      ]
     }
     "#);
-    let table = env.ok(&["service", "list"]);
-    let words: Vec<&str> =
-        table.lines().next().unwrap().split("  ").filter(|word| !word.is_empty()).collect();
-    assert_eq!(
-        words.iter().map(|word| word.trim()).collect::<Vec<_>>(),
-        ["NAME", "HOST PATTERNS", "PATH", "HEADER", "HEADER TEMPLATE", "ENV VARS", "DESCRIPTION"]
-    );
     assert!(!env.storage().exists());
 }
 
@@ -288,14 +314,22 @@ fn broken_lists_are_left_alone() {
     env.ok(&["secret", "create", "a", "--type", "github", "--value", "x"]);
     let list = env.storage().join("secrets.json");
     fs::write(&list, "{").unwrap();
-    for args in [&["secret", "list"][..], &["secret", "remove", "a"]] {
-        let run = env.run(args);
-        assert!(
-            run.stderr.contains("failed to parse secrets file: [ROOT]/home/.kdn/secrets.json: EOF"),
-            "{run}"
-        );
-        assert_eq!(run.code, Some(1));
+    assert_snapshot!(env.run(&["secret", "list", "-o", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "failed to list secrets: failed to parse secrets file: [ROOT]/home/.kdn/secrets.json: EOF while parsing an object at line 1 column 1",
+      "hints": [
+        "Correct [ROOT]/home/.kdn/secrets.json"
+      ]
     }
+    "#);
+    assert_snapshot!(env.run(&["secret", "remove", "a"]), @r"
+    exit code 1
+    --- stderr
+    Error: failed to remove secret: failed to parse secrets file: [ROOT]/home/.kdn/secrets.json: EOF while parsing an object at line 1 column 1
+    Correct [ROOT]/home/.kdn/secrets.json
+    ");
     assert_eq!(fs::read_to_string(list).unwrap(), "{");
     assert!(fs::read_to_string(env.values()).unwrap().contains("\"a\""));
 }

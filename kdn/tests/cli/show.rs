@@ -1,4 +1,4 @@
-//! `workspace show` and `config schema`.
+//! `workspace show`.
 
 use insta::assert_snapshot;
 
@@ -6,8 +6,7 @@ use crate::support::Env;
 
 #[test]
 fn all_that_is_known_of_a_workspace() {
-    let env = Env::new();
-    env.ok(&["init", "-r", "fake", "-a", "claude", "-p", "demo", "-m", "ollama::qwen3", "--start"]);
+    let env = Env::with_app(&["-m", "ollama::qwen3", "--start"]);
     assert_snapshot!(env.run(&["workspace", "show", "app", "-o", "json"]), @r#"
     exit code 0
     --- stdout
@@ -65,22 +64,14 @@ fn all_that_is_known_of_a_workspace() {
     Error: workspace not found: nope
     Use 'workspace list' to see available workspaces
     ");
-}
-
-#[test]
-fn schemas_of_the_files() {
-    let env = Env::with_drivers(&[]);
-    let schema = |file: &[&str]| -> serde_json::Value {
-        serde_json::from_str(&env.ok(&[&["config", "schema"], file].concat())).unwrap()
-    };
-    assert!(schema(&[])["properties"]["mounts"].is_object());
-    assert_eq!(schema(&[]), schema(&["workspace"]));
-    assert!(schema(&["projects"])["additionalProperties"]["properties"]["mounts"].is_object());
-    assert!(schema(&["agents"])["title"].as_str().unwrap().ends_with("by agent"));
-    assert_snapshot!(env.run(&["config", "schema", "nope"]), @r#"
-    exit code 2
-    --- stderr
-    Error: invalid value "nope" for FILE (supported: workspace, projects, agents)
-    Run 'kdn config schema --help' for its usage
+    assert_snapshot!(env.run(&["workspace", "show", "nope", "-o", "json"]), @r#"
+    exit code 1
+    --- stdout
+    {
+      "error": "workspace not found: nope",
+      "hints": [
+        "Use 'workspace list' to see available workspaces"
+      ]
+    }
     "#);
 }

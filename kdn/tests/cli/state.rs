@@ -6,15 +6,7 @@ use insta::assert_snapshot;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::Env;
-
-const INIT: [&str; 7] = ["init", "-r", "fake", "-a", "claude", "-p", "demo"];
-
-fn with_app() -> Env {
-    let env = Env::new();
-    env.ok(&INIT);
-    env
-}
+use crate::support::{Env, INIT};
 
 impl Env {
     /// Changes the records of `fake` without kdn.
@@ -43,7 +35,7 @@ impl Env {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_state_is_that_of_now() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     let stored = env.storage().join("instances.json");
     let before = fs::read_to_string(&stored).unwrap();
     env.ok(&["start", "app"]);
@@ -64,7 +56,7 @@ fn the_state_is_that_of_now() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_restarted_workspace_runs_since_its_restart() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.ok(&["start", "app"]);
     let started = |env: &Env| env.list()[0]["timestamps"]["started"].as_u64().unwrap();
     let first = started(&env);
@@ -78,7 +70,7 @@ fn a_restarted_workspace_runs_since_its_restart() {
 // SPEC: ERR-13
 #[test]
 fn an_instance_that_is_gone() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.no_instances();
     assert_snapshot!(env.run(&["list"]), @r"
     exit code 0
@@ -114,7 +106,7 @@ fn an_instance_that_is_gone() {
 
 #[test]
 fn an_instance_of_another_workspace_is_not_touched() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.ok(&[&INIT[..], &["-n", "other"]].concat());
     // The first workspace takes the second one's instance for its own, as with a driver that uses an id twice.
     let path = env.storage().join("instances.json");
@@ -127,7 +119,7 @@ fn an_instance_of_another_workspace_is_not_touched() {
 
 #[test]
 fn a_driver_that_is_gone() {
-    let env = with_app();
+    let env = Env::with_app(&[]);
     env.ok(&["start", "app"]);
     fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
     assert_snapshot!(env.run(&["list"]), @r"

@@ -6,33 +6,38 @@ use insta::assert_snapshot;
 
 use crate::support::Env;
 
-#[test]
-fn wrong_usage() {
+/// What kdn says to these words.
+fn said(lines: &[&str]) -> String {
     let env = Env::with_drivers(&[]);
     let mut all = String::new();
-    for line in [
+    for line in lines {
+        let run = env.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(run.code, Some(2), "{line}: {run}");
+        let _ = writeln!(all, "$ kdn {line}\n{}{}", run.stdout, run.stderr);
+    }
+    all
+}
+
+#[test]
+fn too_many_words_or_too_few() {
+    let all = said(&[
         "quux",
         "workspace quux",
         "runtime list x",
         "info x",
+        "version x",
+        "service list x",
+        "config schema a b",
+        "man a b",
+        "help nope",
+        "runtime test a b -- c",
         "list x",
         "start",
         "start a b c",
         "--storage s workspace stop a b",
         "terminal",
         "init a b",
-        "list --outptu json",
-        "start -x a",
-        "init -ra --name",
-        "list -o xml",
-        "stop a -o json -o json",
-        "init --progress fast",
-        "init --show-logs -o json",
-    ] {
-        let run = env.run(&line.split(' ').collect::<Vec<_>>());
-        assert_eq!(run.code, Some(2), "{line}: {run}");
-        let _ = writeln!(all, "$ kdn {line}\n{}{}", run.stdout, run.stderr);
-    }
+    ]);
     assert_snapshot!(all, @r#"
     $ kdn quux
     Error: unknown command "quux" for "kdn"
@@ -49,6 +54,30 @@ fn wrong_usage() {
     $ kdn info x
     Error: unknown command "x" for "kdn info"
     Run 'kdn info --help' for its usage
+
+    $ kdn version x
+    Error: unknown command "x" for "kdn version"
+    Run 'kdn version --help' for its usage
+
+    $ kdn service list x
+    Error: unknown command "x" for "kdn service list"
+    Run 'kdn service list --help' for its usage
+
+    $ kdn config schema a b
+    Error: accepts at most 1 arg(s), received 2
+    Run 'kdn config schema --help' for its usage
+
+    $ kdn man a b
+    Error: accepts at most 1 arg(s), received 2
+    Run 'kdn man --help' for its usage
+
+    $ kdn help nope
+    Error: unknown command "nope" for "kdn help"
+    Run 'kdn help --help' for its usage
+
+    $ kdn runtime test a b -- c
+    Error: accepts 1 arg(s), received 2
+    Run 'kdn runtime test --help' for its usage
 
     $ kdn list x
     Error: unknown command "x" for "kdn list"
@@ -73,7 +102,22 @@ fn wrong_usage() {
     $ kdn init a b
     Error: accepts at most 1 arg(s), received 2
     Run 'kdn init --help' for its usage
+    "#);
+}
 
+#[test]
+fn wrong_flags_and_values() {
+    let all = said(&[
+        "list --outptu json",
+        "start -x a",
+        "init -ra --name",
+        "list -o xml",
+        "stop a -o json -o json",
+        "completion tcsh",
+        "init --progress fast",
+        "init --show-logs -o json",
+    ]);
+    assert_snapshot!(all, @r#"
     $ kdn list --outptu json
     Error: unknown flag: --outptu
     Did you mean --output?
@@ -98,6 +142,11 @@ fn wrong_usage() {
         "Run 'kdn stop --help' for its usage"
       ]
     }
+
+    $ kdn completion tcsh
+    Error: invalid value "tcsh" for SHELL (supported: bash, zsh, fish, powershell)
+    Did you mean zsh?
+    Run 'kdn completion --help' for its usage
 
     $ kdn init --progress fast
     Error: invalid value "fast" for --progress (supported: auto, plain, json, none)

@@ -1,6 +1,7 @@
 //! One call: its events, its deadline, its cancellation, its answer.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tokio::{
 use crate::{CancelParams, Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
-    Deadline, HostError, connection::Connection, inbox::MALFORMED, inflight::QUEUE, process::Signal,
+    Deadline, HostError, connection::Connection, group::Signal, inbox::MALFORMED, inflight::QUEUE,
     session::Observer,
 };
 
@@ -34,6 +35,7 @@ pub(super) async fn call<M: Method>(
 ) -> Result<M::Result, HostError> {
     let method = M::NAME;
     let driver = || connection.driver.clone();
+    connection.redactor.learn(M::secrets(params).into_iter().flat_map(BTreeMap::values));
     let malformed = |reason: String| HostError::Malformed { driver: driver(), method, reason };
     let params =
         to_raw_value(params).map_err(|source| HostError::Unwritable { driver: driver(), method, source })?;

@@ -13,15 +13,21 @@ use jsonrpsee::core::client::TransportSenderT;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{CancelParams, Empty, method};
+use crate::{
+    CancelParams, Empty,
+    frame::{MAX_FRAME_BYTES, Splitter},
+    method,
+};
 
 use super::{
     Deadline, Ending, HostError, Interrupts, Launch,
     call::call,
     client::{DriverClient, Outbox},
+    group::Signal,
     inbox::{Inbox, Manners},
     inflight::Inflight,
-    process::{Process, Signal},
+    process::Process,
+    redact::Redactor,
 };
 
 /// How long a driver may take to exit by itself once its stdin is closed.
@@ -39,6 +45,7 @@ pub(super) struct Connection {
     /// Whether a call went without its answer, so that nothing good can be expected any more.
     pub(super) broken: AtomicBool,
     pub(super) interrupts: Mutex<Interrupts>,
+    pub(super) redactor: Redactor,
     outbox: Outbox,
     manners: Arc<Manners>,
     process: tokio::sync::Mutex<Process>,
@@ -47,13 +54,24 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn open(launch: &Launch, interrupts: Interrupts) -> Result<Self, HostError> {
         let ended = CancellationToken::new();
-        let (process, stdin, stdout) = Process::spawn(launch, ended.clone())?;
+        let redactor = Redactor::default();
+        let (process, stdin, stdout) = Process::spawn(launch, redactor.clone(), ended.clone())?;
         let closed = CancellationToken::new();
         let inflight = Arc::new(Inflight::default());
         let manners = Arc::new(Manners::default());
         let outbox = Outbox::new(stdin, closed.clone());
         let replies = reply_with(outbox.clone());
-        let inbox = Inbox::new(stdout, Arc::clone(&inflight), Arc::clone(&manners), replies, closed, ended);
+        let inbox = Inbox {
+            stdout,
+            splitter: Splitter::new(MAX_FRAME_BYTES),
+            buffer: vec![0; 64 * 1024],
+            inflight: Arc::clone(&inflight),
+            manners: Arc::clone(&manners),
+            redactor: redactor.clone(),
+            replies,
+            closed,
+            ended,
+        };
         Ok(Self {
             driver: launch.r#type.clone(),
             path: launch.path.clone(),
@@ -62,6 +80,7 @@ impl Connection {
             cancellable: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             interrupts: Mutex::new(interrupts),
+            redactor,
             outbox,
             manners,
             process: tokio::sync::Mutex::new(process),

@@ -14,14 +14,12 @@ use serde_json::{json, value::RawValue};
 use tokio::{io::AsyncReadExt, process::ChildStdout, sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Error, ErrorKind, Log, Step,
-    envelope::Envelope,
-    frame::{MAX_FRAME_BYTES, Splitter},
-    method,
-};
+use crate::{Error, ErrorKind, Log, Step, envelope::Envelope, frame::Splitter, method};
 
-use super::inflight::{Event, Inflight};
+use super::{
+    inflight::{Event, Inflight},
+    redact::Redactor,
+};
 
 /// How many lines that are no messages a driver may print.
 const MAX_STRAY_LINES: usize = 100;
@@ -80,6 +78,7 @@ pub(super) struct Inbox {
     pub(super) buffer: Vec<u8>,
     pub(super) inflight: Arc<Inflight>,
     pub(super) manners: Arc<Manners>,
+    pub(super) redactor: Redactor,
     /// Takes answers to requests that a driver has no business to send.
     pub(super) replies: mpsc::Sender<String>,
     /// Cancelled when the stream has ended, so that a blocked writer gets free.
@@ -98,18 +97,6 @@ enum Verdict {
 }
 
 impl Inbox {
-    pub(super) fn new(
-        stdout: ChildStdout,
-        inflight: Arc<Inflight>,
-        manners: Arc<Manners>,
-        replies: mpsc::Sender<String>,
-        closed: CancellationToken,
-        ended: CancellationToken,
-    ) -> Self {
-        let splitter = Splitter::new(MAX_FRAME_BYTES);
-        Self { stdout, splitter, buffer: vec![0; 64 * 1024], inflight, manners, replies, closed, ended }
-    }
-
     /// Reads more; zero bytes at the end, which for a driver that has ended need not be the end of the pipe.
     async fn read(&mut self) -> usize {
         let silence = async {
@@ -128,30 +115,30 @@ impl Inbox {
         loop {
             loop {
                 let line = match self.splitter.next_frame() {
-                    Ok(Some(line)) => line,
+                    Ok(Some(line)) => self.redactor.line(line),
                     Ok(None) => break,
                     Err(error) => {
                         self.manners.set_fault(format!("it printed a frame larger than {} bytes", error.max));
                         return Err(Closed);
                     }
                 };
-                match judge(line, &self.inflight) {
+                match judge(&line, &self.inflight) {
                     Verdict::Response(response) => return Ok(response),
                     // A consumer that is gone needs no events.
                     Verdict::Notify(events, event) => drop(events.send(event).await),
                     Verdict::Reply(reply) => {
-                        self.manners.stray(line)?;
+                        self.manners.stray(&line)?;
                         let _ = self.replies.try_send(reply);
                     }
                     Verdict::Ignore => {}
-                    Verdict::Stray => self.manners.stray(line)?,
+                    Verdict::Stray => self.manners.stray(&line)?,
                 }
             }
             let read = self.read().await;
             if read == 0 {
                 let rest = self.splitter.rest();
                 if !rest.trim_ascii().is_empty() {
-                    self.manners.stray(rest)?;
+                    self.manners.stray(&self.redactor.line(rest))?;
                 }
                 return Err(Closed);
             }

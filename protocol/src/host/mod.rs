@@ -6,10 +6,12 @@ mod client;
 mod connection;
 mod deadline;
 mod error;
+mod group;
 mod inbox;
 mod inflight;
 mod interrupt;
 mod process;
+mod redact;
 mod session;
 mod stderr;
 

@@ -12,7 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{HostInfo, PROTOCOL_ENV, PROTOCOL_VERSION};
 
-use super::{HostError, stderr::StderrTail};
+use super::{
+    HostError,
+    group::{Group, Signal},
+    redact::Redactor,
+    stderr::StderrTail,
+};
 
 /// Takes what a driver prints on stderr, as it comes.
 pub type OutputSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -68,21 +73,12 @@ enum Fate {
     Ended(Option<ExitStatus>),
 }
 
-/// The process group of a driver, by the id of its first process.
-#[derive(Debug, Clone, Copy)]
-struct Group(Option<u32>);
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Signal {
-    Term,
-    Kill,
-}
-
 impl Process {
     /// Starts the driver; `ended` is cancelled when the process has ended, which its stdout need not show: a child may
     /// hold that open.
     pub(super) fn spawn(
         launch: &Launch,
+        redactor: Redactor,
         ended: CancellationToken,
     ) -> Result<(Self, ChildStdin, ChildStdout), HostError> {
         let failed =
@@ -97,8 +93,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        #[cfg(unix)]
-        command.process_group(0);
+        Group::prepare(&mut command);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(stdin), Some(stdout), Some(err)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -106,10 +101,10 @@ impl Process {
             return Err(failed(std::io::Error::other("its pipes are missing")));
         };
         let stderr = StderrTail::default();
-        let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, launch.stderr.clone())));
-        let group = Group(child.id());
+        let stderr_reader = Some(tokio::spawn(stderr.clone().read(err, redactor, launch.stderr.clone())));
+        let group = Group::of(&child);
         let (sender, fate) = watch::channel(Fate::Running);
-        let waiter = tokio::spawn(wait(child, group, sender, ended));
+        let waiter = tokio::spawn(wait(child, group.clone(), sender, ended));
         Ok((Self { waiter, fate, group, stderr, stderr_reader }, stdin, stdout))
     }
 
@@ -166,22 +161,8 @@ impl Drop for Process {
 
 /// Waits for a process, and kills what it leaves behind in its group.
 async fn wait(mut child: Child, group: Group, fate: watch::Sender<Fate>, ended: CancellationToken) {
-    let ending = child.wait().await.ok();
+    let ending = group.wait(&mut child).await.ok();
     group.signal(Signal::Kill);
     fate.send_replace(Fate::Ended(ending));
     ended.cancel();
-}
-
-impl Group {
-    fn signal(self, signal: Signal) {
-        #[cfg(unix)]
-        if let Some(group) = self.0.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
-            use rustix::process::{Signal as Unix, kill_process_group};
-            let signal = match signal {
-                Signal::Term => Unix::TERM,
-                Signal::Kill => Unix::KILL,
-            };
-            let _ = kill_process_group(group, signal);
-        }
-    }
 }

@@ -55,6 +55,7 @@ impl Bad {
                 complain("started");
                 return Some(3);
             }
+            "start" if self.how == "echoes" => echo(id, &message["params"]["secretValues"]["token"]),
             _ => result(id, &json!({})),
         }
         None
@@ -250,6 +251,15 @@ fn notify(method: &str, params: &Value) {
 }
 
 /// Prints what a host may no longer read.
+/// Quotes a secret wherever it can.
+fn echo(id: &Value, value: &Value) {
+    complain(&format!("curl -H {value}"));
+    let log = json!({"requestId": id, "stream": "stderr", "text": value});
+    print(format!("{}\n", json!({"jsonrpc": "2.0", "method": "$/log", "params": log})).as_bytes());
+    let data = json!({"kind": "internal", "hints": [value]});
+    error(id, &json!({"code": -32603, "message": format!("curl -H {value} failed"), "data": data}));
+}
+
 fn print(bytes: &[u8]) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());

@@ -1,5 +1,7 @@
 //! Steps and logs on their way to the user.
 
+use std::sync::{Arc, Mutex};
+
 use kdn_protocol::{Network, Secret, StartParams, StepEvent, Stream, method::Start};
 
 use super::*;
@@ -52,6 +54,26 @@ async fn a_secret_is_in_no_error() {
             test.close().await;
         }
     }
+}
+
+// SPEC: SEC-08
+#[tokio::test]
+async fn a_secret_that_a_driver_quotes_is_not_shown() {
+    let mark = mark();
+    let mut launch = launch("echoes", &mark);
+    let printed = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&printed);
+    launch.stderr = Some(Arc::new(move |text| sink.lock().unwrap().push_str(text)));
+    let session = connect(&launch, Interrupts::never()).await.unwrap();
+    let mut start = StartParams::new("bad-1", Network::allow());
+    start.secret_values.insert("token".into(), Secret::new("hunter2".into()));
+    let mut said = Vec::new();
+    let error = session.call::<Start>(&start, &mut |event| said.push(event)).await.unwrap_err();
+    assert_eq!(error.to_string(), "curl -H \"[redacted]\" failed");
+    assert_eq!(error.hints(), ["[redacted]"]);
+    assert!(matches!(&said[..], [Event::Log(log)] if log.text == "[redacted]"), "{said:?}");
+    assert_eq!(session.close().await.stderr, "curl -H \"[redacted]\"\n");
+    assert_eq!(*printed.lock().unwrap(), "curl -H \"[redacted]\"\n");
 }
 
 // SPEC: SEC-08

@@ -33,9 +33,8 @@ fn finder(parent: &str, command: &str, arg: &Arg) -> Option<Find> {
     let value = arg.get_value_names()?.first()?.as_str();
     Some(match (parent, command, value) {
         (_, "start", "NAME|ID") => |machine, word| machine.workspaces(Which::Idle, word),
-        (_, "stop" | "open" | "dashboard", "NAME|ID") => {
-            |machine, word| machine.workspaces(Which::Running, word)
-        }
+        (_, "stop" | "open", "NAME|ID") => |machine, word| machine.workspaces(Which::Running, word),
+        (_, "dashboard", "NAME|ID") => |machine, word| machine.workspaces_with_dashboard(word),
         (_, "remove", "NAME|ID") => |machine, word| machine.workspaces(Which::Removable, word),
         (_, _, "NAME|ID") => |machine, word| machine.workspaces(Which::All, word),
         (_, "open", "PORT") => |machine, _| machine.ports(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::Command;
-use kdn_protocol::State;
+use kdn_protocol::{Manifest, State};
 use tokio::time::timeout;
 
 use crate::{
@@ -54,18 +54,33 @@ impl Machine {
         }
     }
 
+    /// Those that run and whose driver has a dashboard.
+    pub(super) fn workspaces_with_dashboard(&self, typed: &str) -> Vec<Candidate> {
+        let runtimes = self.described();
+        let has_dashboard = |record: &Record| {
+            let kind = &record.runtime.kind;
+            let known =
+                runtimes.iter().find(|(driver, _)| driver == kind).and_then(|(_, known)| known.as_ref());
+            known.is_none_or(|manifest| manifest.capabilities.dashboard.is_some())
+        };
+        self.candidates(typed, |record| record.runtime.state == State::Running && has_dashboard(record))
+    }
+
     /// Names, and ids once one is begun: nobody picks an id by its looks.
     pub(super) fn workspaces(&self, which: Which, typed: &str) -> Vec<Candidate> {
-        let wanted = |record: &&Record| match which {
+        self.candidates(typed, |record| match which {
             Which::All => true,
             Which::Running => record.runtime.state == State::Running,
             Which::Idle => record.runtime.state != State::Running,
             Which::Removable => self.force || record.runtime.state != State::Running,
-        };
+        })
+    }
+
+    fn candidates(&self, typed: &str, wanted: impl Fn(&Record) -> bool) -> Vec<Candidate> {
         let with_ids = !typed.is_empty() && !self.context.env.autocomplete_ignore_ids;
         let records = self.records();
         let mut found = Vec::new();
-        for record in records.iter().filter(wanted) {
+        for record in records.iter().filter(|record| wanted(record)) {
             if with_ids {
                 found.push(Candidate { word: record.id.clone(), help: record.name.clone() });
             }
@@ -78,8 +93,12 @@ impl Machine {
     /// The ports of the workspace that the line names.
     pub(super) fn ports(&self) -> Vec<Candidate> {
         let records = self.records();
-        let named =
-            self.words.iter().filter(|word| !word.is_empty()).find_map(|word| find(&records, word).ok());
+        let named = self
+            .words
+            .iter()
+            .rev()
+            .filter(|word| !word.is_empty())
+            .find_map(|word| find(&records, word).ok());
         let forwards = named.map(Record::forwards).unwrap_or_default();
         let candidate = |forward: kdn_protocol::Forward| Candidate {
             word: forward.target.to_string(),
@@ -104,21 +123,27 @@ impl Machine {
         providers.map(|provider| Candidate { word: provider.name, help: provider.r#type }).collect()
     }
 
-    /// The runtimes, apart from hidden ones. Only drivers that nothing is known of yet are started.
+    /// The runtimes, apart from hidden ones.
     pub(super) fn runtimes(&self) -> Vec<Candidate> {
+        let shown = self.described().into_iter().filter_map(|(word, known)| match known {
+            Some(manifest) => (!manifest.hidden).then_some(Candidate { word, help: manifest.description }),
+            None => Some(Candidate { word, help: String::new() }),
+        });
+        shown.collect()
+    }
+
+    /// The drivers by their types, with what they are, as far as that can be found out in the time. Only those that
+    /// nothing is known of yet are started.
+    fn described(&self) -> Vec<(String, Option<Manifest>)> {
         let manager = self.context.manager();
         let drivers = manager.catalog.all().0;
-        let described = patiently(manager.catalog.describe_all(&manager.host, drivers.clone()));
-        let Some(described) = described else {
-            let plain =
-                drivers.into_iter().map(|driver| Candidate { word: driver.kind, help: String::new() });
-            return plain.collect();
-        };
-        let known = described.into_iter().filter_map(|(driver, described)| {
-            let manifest = described.ok()?.manifest;
-            (!manifest.hidden).then_some(Candidate { word: driver.kind, help: manifest.description })
-        });
-        known.collect()
+        match patiently(manager.catalog.describe_all(&manager.host, drivers.clone())) {
+            Some(all) => {
+                let known = all.into_iter().filter_map(|(driver, described)| Some((driver, described.ok()?)));
+                known.map(|(driver, described)| (driver.kind, Some(described.manifest))).collect()
+            }
+            None => drivers.into_iter().map(|driver| (driver.kind, None)).collect(),
+        }
     }
 
     fn records(&self) -> Vec<Record> {

@@ -49,11 +49,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
-    let (name, json) = (args.name.clone(), args.output.is_json());
+    let (name, output) = (args.name.clone(), args.output);
     let provider = provider(args, context).await?;
     let created = context.secrets().create_provider(provider).await;
-    created.map_err(|error| named::failed("failed to create provider", error))?;
-    named::print("Provider", &name, "created", json)
+    named::end(created, "create", "provider", &name, output)
 }
 
 async fn provider(args: Args, context: &Context) -> Result<Provider, CommandError> {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    commands::{Context, args::OutputArg},
-    output::{CommandError, json, stream, table::Table},
+    commands::{Context, args::OutputArg, listing},
+    output::CommandError,
     secrets::Provider,
 };
 
@@ -20,21 +20,25 @@ pub(crate) struct Args {
     pub(crate) output: OutputArg,
 }
 
-#[derive(Serialize)]
-struct Items<'a> {
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Serialize)]
-struct Item<'a> {
+/// A provider as scripts see it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Provider"))]
+pub(crate) struct Item<'a> {
+    /// Its name.
     name: &'a str,
+    /// What it takes to use it.
     params: Vec<Param<'a>>,
+    /// Its type, such as `anthropic` or `vertexai`.
     r#type: &'a str,
 }
 
-#[derive(Serialize)]
+/// Something that it takes to use a provider.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Param<'a> {
+    /// Its name.
     name: &'a str,
+    /// Its value; where that is secret, the name of the secret that holds it.
     value: &'a str,
 }
 
@@ -49,20 +53,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CommandError> {
     let providers = context.secrets().providers();
     let providers =
         providers.map_err(|error| CommandError::from(error).context("failed to list providers"))?;
-    let items: Vec<Item<'_>> = providers.iter().map(Item::from).collect();
-    let text = if args.output.is_json() {
-        json::pretty(&Items { items })
-    } else if items.is_empty() {
-        "No providers found\n".to_owned()
-    } else {
-        let mut table = Table::new(["NAME", "TYPE", "PARAMS"]);
-        for Item { name, params, r#type } in &items {
-            let params: Vec<String> =
-                params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
-            table.row([name, r#type, &params.join(", ")]);
-        }
-        table.render()
-    };
-    stream::stdout(&text)?;
-    Ok(0)
+    let items = providers.iter().map(Item::from).collect();
+    listing::print(items, args.output, "No providers found", ["NAME", "TYPE", "PARAMS"], |item| {
+        let params = item.params.iter().map(|param| format!("{}={}", param.name, param.value));
+        [item.name.to_owned(), item.r#type.to_owned(), params.collect::<Vec<_>>().join(", ")]
+    })
 }

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::{
-    commands::Context,
-    commands::args::OutputArg,
-    output::{CommandError, json, stream, table::Table},
+    commands::{Context, args::OutputArg, listing},
+    output::{CommandError, stream},
     runtimes::Rejected,
 };
+
+const NONE: &str = "No runtimes available";
 
 /// List the runtimes
 ///
@@ -24,21 +25,23 @@ pub(crate) struct Args {
     all: bool,
 }
 
-#[derive(Serialize)]
-struct Items {
-    items: Vec<Item>,
-}
-
-#[derive(Serialize)]
-struct Item {
+/// A runtime as scripts see it, or with `--all` a driver file that is not used.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Runtime"))]
+pub(crate) struct Item {
+    /// What it is. Empty for a driver that is not used.
     description: String,
+    /// Whether listings leave it out. Absent when they don't; only with `--all`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
+    /// Whether its workspaces are on this machine.
     local: bool,
+    /// Its type, as `kdn init --runtime` takes it.
     name: String,
+    /// The file of its driver. Absent without `--all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// Why the file is not used.
+    /// Why the driver is not used. Absent when it is; only with `--all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unused: Option<String>,
 }
@@ -68,36 +71,28 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
             items.push(unused(kind, Some(path.display().to_string()), why.to_string()));
         }
     }
-    let text = match (args.output.is_json(), items.is_empty()) {
-        (true, _) => json::pretty(&Items { items }),
-        (false, true) => "No runtimes available\n".to_owned(),
-        (false, false) => table(&items, args.all),
-    };
-    stream::stdout(&text)?;
-    Ok(0)
-}
-
-fn unused(name: String, path: Option<String>, why: String) -> Item {
-    Item { description: String::new(), hidden: false, local: true, name, path, unused: Some(why) }
-}
-
-fn table(items: &[Item], all: bool) -> String {
-    if !all {
-        let mut table = Table::new(["NAME", "DESCRIPTION", "LOCAL"]);
-        for item in items {
-            table.row([&item.name, &item.description, if item.local { "yes" } else { "no" }]);
-        }
-        return table.render();
+    if !args.all {
+        return listing::print(items, args.output, NONE, ["NAME", "DESCRIPTION", "LOCAL"], Item::cells);
     }
-    let mut table = Table::new(["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOTE"]);
-    for item in items {
-        let path = item.path.as_deref().unwrap_or_default();
+    let header = ["NAME", "DESCRIPTION", "LOCAL", "DRIVER", "NOTE"];
+    listing::print(items, args.output, NONE, header, |item| {
+        let [name, description, local] = item.cells();
         let note = match &item.unused {
             Some(why) => format!("not used: {why}"),
             None if item.hidden => "hidden, but usable by its name".to_owned(),
             None => String::new(),
         };
-        table.row([&item.name, &item.description, if item.local { "yes" } else { "no" }, path, &note]);
+        [name, description, local, item.path.clone().unwrap_or_default(), note]
+    })
+}
+
+impl Item {
+    fn cells(&self) -> [String; 3] {
+        let local = if self.local { "yes" } else { "no" };
+        [self.name.clone(), self.description.clone(), local.to_owned()]
     }
-    table.render()
+}
+
+fn unused(name: String, path: Option<String>, why: String) -> Item {
+    Item { description: String::new(), hidden: false, local: true, name, path, unused: Some(why) }
 }

@@ -54,9 +54,13 @@ fn parse_type(word: &str) -> Result<String, String> {
     Err(format!("invalid type {word:?} (must begin with a-z, and hold at most 63 of a-z, 0-9 and -)"))
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
+/// A new driver as scripts see it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Written<'a> {
+    /// The folder that it was written to, absolute.
     path: &'a str,
+    /// The type of its runtime.
     r#type: &'a str,
 }
 

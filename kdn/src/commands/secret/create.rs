@@ -62,7 +62,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(mut args: Args, context: &Context) -> Result<u8, CommandError> {
-    let json = args.output.is_json();
     check(&args).map_err(|problem| usage(&problem))?;
     let question = format!("Value of {}", args.name);
     let value = value::read(args.value.take(), args.value_env.as_deref(), question, context).await?;
@@ -80,8 +79,7 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> Result<u8, Command
     };
     let name = definition.name.clone();
     let created = context.secrets().create(definition, value).await;
-    created.map_err(|error| named::failed("failed to create secret", error))?;
-    named::print("Secret", &name, "created", json)
+    named::end(created, "create", "secret", &name, args.output)
 }
 
 fn usage(problem: &str) -> CommandError {

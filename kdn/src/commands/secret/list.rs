@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    commands::{Context, args::OutputArg},
-    output::{CommandError, json, stream, table::Table},
+    commands::{Context, args::OutputArg, listing},
+    output::CommandError,
     secrets::Definition,
 };
 
@@ -20,27 +20,32 @@ pub(crate) struct Args {
     pub(crate) output: OutputArg,
 }
 
-#[derive(Serialize)]
-struct Items<'a> {
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Serialize)]
+/// A secret as scripts see it. Of those for a service, only the name, the type and the description are kept.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Secret"))]
 #[serde(rename_all = "camelCase")]
-struct Item<'a> {
+pub(crate) struct Item<'a> {
+    /// What it is for. Absent when there is none.
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
+    /// Environment variables that programs look for it in. Absent when there are none.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     envs: &'a [String],
+    /// The HTTP header that carries it. Absent when the service says it.
     #[serde(skip_serializing_if = "str::is_empty")]
     header: &'a str,
+    /// The value of the header, in which `${value}` stands for that of the secret. Absent when it is the secret alone.
     #[serde(skip_serializing_if = "str::is_empty")]
     header_template: &'a str,
+    /// Patterns of the hosts that may see it. Absent when the service says them.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     hosts: &'a [String],
+    /// Its name.
     name: &'a str,
+    /// The path of the requests that carry it. Absent when all do.
     #[serde(skip_serializing_if = "str::is_empty")]
     path: &'a str,
+    /// The name of its service, or `other`.
     r#type: &'a str,
 }
 
@@ -55,17 +60,8 @@ impl<'a> From<&'a Definition> for Item<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CommandError> {
     let secrets = context.secrets().list();
     let secrets = secrets.map_err(|error| CommandError::from(error).context("failed to list secrets"))?;
-    let text = if args.output.is_json() {
-        json::pretty(&Items { items: secrets.iter().map(Item::from).collect() })
-    } else if secrets.is_empty() {
-        "No secrets found\n".to_owned()
-    } else {
-        let mut table = Table::new(["NAME", "TYPE", "DESCRIPTION"]);
-        for Definition { name, r#type, description, .. } in &secrets {
-            table.row([name, r#type, description]);
-        }
-        table.render()
-    };
-    stream::stdout(&text)?;
-    Ok(0)
+    let items = secrets.iter().map(Item::from).collect();
+    listing::print(items, args.output, "No secrets found", ["NAME", "TYPE", "DESCRIPTION"], |item| {
+        [item.name, item.r#type, item.description].map(str::to_owned)
+    })
 }

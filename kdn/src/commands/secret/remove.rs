@@ -20,6 +20,5 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandError> {
     let removed = context.secrets().remove(&args.name).await;
-    removed.map_err(|error| named::failed("failed to remove secret", error))?;
-    named::print("Secret", &args.name, "removed", args.output.is_json())
+    named::end(removed, "remove", "secret", &args.name, args.output)
 }

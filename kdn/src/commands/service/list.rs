@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::{
-    commands::args::OutputArg,
-    output::{CommandError, json, stream, table::Table},
-    secrets::SERVICES,
+    commands::{args::OutputArg, listing},
+    output::CommandError,
+    secrets::{SERVICES, Service},
 };
 
 /// List the services that secrets can belong to
@@ -18,45 +18,46 @@ pub(crate) struct Args {
     pub(crate) output: OutputArg,
 }
 
-#[derive(Serialize)]
-struct Items {
-    items: Vec<Item>,
-}
-
-#[derive(Serialize)]
+/// A service as scripts see it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Service"))]
 #[serde(rename_all = "camelCase")]
-struct Item {
+pub(crate) struct Item {
+    /// Its name, which is the type of its secrets.
     name: &'static str,
+    /// What it is.
     description: &'static str,
+    /// Patterns of its hosts, with commas between several.
     host_pattern: String,
+    /// The HTTP header that carries the secret.
     header_name: &'static str,
+    /// The value of the header, in which `${value}` stands for that of the secret. Absent when it is the secret alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     header_template: Option<&'static str>,
+    /// Environment variables that programs look for the secret in.
     env_vars: &'static [&'static str],
 }
 
-pub(crate) fn run(args: &Args) -> Result<u8, CommandError> {
-    let text = if args.output.is_json() {
-        let items = SERVICES.map(|service| Item {
-            name: service.name,
-            description: service.description,
-            host_pattern: service.hosts.join(","),
-            header_name: service.header,
-            header_template: service.template,
-            env_vars: service.variables,
-        });
-        json::pretty(&Items { items: items.into() })
-    } else {
-        let header =
-            ["NAME", "HOST PATTERNS", "PATH", "HEADER", "HEADER TEMPLATE", "ENV VARS", "DESCRIPTION"];
-        let mut table = Table::new(header);
-        for service in SERVICES {
-            let (hosts, variables) = (service.hosts.join(", "), service.variables.join(", "));
-            let template = service.template.unwrap_or_default();
-            table.row([service.name, &hosts, "", service.header, template, &variables, service.description]);
+impl From<Service> for Item {
+    fn from(Service { name, description, hosts, header, template, variables }: Service) -> Self {
+        Self {
+            name,
+            description,
+            host_pattern: hosts.join(","),
+            header_name: header,
+            header_template: template,
+            env_vars: variables,
         }
-        table.render()
-    };
-    stream::stdout(&text)?;
-    Ok(0)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<u8, CommandError> {
+    let header = ["NAME", "HOST PATTERNS", "PATH", "HEADER", "HEADER TEMPLATE", "ENV VARS", "DESCRIPTION"];
+    let items = SERVICES.map(Item::from).into();
+    listing::print(items, args.output, "No services registered", header, |item| {
+        let hosts = item.host_pattern.replace(',', ", ");
+        let template = item.header_template.unwrap_or_default();
+        let variables = item.env_vars.join(", ");
+        [item.name, &hosts, "", item.header_name, template, &variables, item.description].map(str::to_owned)
+    })
 }

@@ -31,15 +31,17 @@ pub(crate) struct Args {
     no_refresh: bool,
 }
 
-/// A workspace as `list` shows it, and the rest.
-#[derive(Serialize)]
-struct Shown<'a> {
+/// A workspace as `list` has it, and the rest that is known of it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Shown<'a> {
     #[serde(flatten)]
     workspace: WorkspaceResult<'a>,
-    /// What the driver said beside the state.
+    /// What the driver says beside the state; other drivers say other things.
     info: &'a BTreeMap<String, String>,
-    /// The driver's own id.
+    /// The id that the driver gave it.
     instance: &'a str,
+    /// The names of its secrets; empty when it has none.
     secrets: &'a [String],
 }
 

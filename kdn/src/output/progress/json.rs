@@ -10,34 +10,52 @@ use crate::output::json;
 
 pub(super) struct Json<W>(pub(super) W);
 
+/// An event of a long operation. A step begins with `start` and ends with `complete` or `fail`, before the next begins.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "lowercase", rename_all_fields = "camelCase")]
-enum Line<'a> {
+pub(crate) enum Line<'a> {
+    /// A step begins.
     Start {
+        /// What is being done: `Building image`.
         in_progress: &'a str,
+        /// What will have been done: `Image built`.
         completed: &'a str,
     },
+    /// The open step goes on.
     Update {
+        /// How much is done. Absent when that is not known.
         #[serde(skip_serializing_if = "Option::is_none")]
         current: Option<u64>,
+        /// How much there is to do. Absent when that is not known.
         #[serde(skip_serializing_if = "Option::is_none")]
         total: Option<u64>,
+        /// What `current` and `total` count: `bytes`, `layers`. Absent when that is not known.
         #[serde(skip_serializing_if = "Option::is_none")]
         unit: Option<&'a str>,
+        /// What is being done just now. Absent when that is not known.
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<&'a str>,
     },
+    /// The open step is done.
     Complete,
+    /// The open step went wrong, or there is none and something else did.
     Fail {
-        /// Absent when the operation ended with an error that the result tells.
+        /// Why. Absent when the command ends with an error that says it.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     },
+    /// Something to know that is no step, such as a warning.
     Note {
+        /// What, maybe in several lines.
         text: &'a str,
     },
+    /// With `--show-logs`: a command of the runtime printed something.
     Log {
+        /// Where it printed it: `stdout` or `stderr`.
+        #[cfg_attr(test, schemars(extend("enum" = ["stdout", "stderr"])))]
         stream: &'static str,
+        /// What, maybe in several lines.
         text: &'a str,
     },
 }

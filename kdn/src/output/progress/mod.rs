@@ -12,4 +12,6 @@ mod spinner;
 mod steps;
 
 pub use event::{Event, Stream, Update};
+#[cfg(test)]
+pub(crate) use json::Line;
 pub use steps::{Mode, Progress};

@@ -186,7 +186,10 @@ while IFS= read -r line; do
     noisy:create)
         printf 'warning: \033[31mslow\n' >&2
         step '"event":"start","inProgress":"Pulling","completed":"Pulled"'
+        step '"event":"update","current":1,"total":2,"unit":"layers","message":"base"'
         log '"stream":"stdout","text":"layer 1\nlayer 2\n"'
+        step '"event":"start","inProgress":"Caching","completed":"Cached"'
+        step '"event":"fail","error":"disk full"'
         make; answer "$(instance)" ;;
     floods-steps:create)
         step '"event":"start","inProgress":"Counting","completed":"Counted"' >"$dir/start"

@@ -34,6 +34,19 @@ fn at_once_with_a_reason() {
     Its stderr ends with:
       kdn-runtime-bad: no licence
     "#);
+    assert_snapshot!(bad("fails").run(&["info", "-o", "json"]), @r#"
+    exit code 0
+    --- stdout
+    {
+      "agents": [],
+      "runtimes": [],
+      "version": "[VERSION]"
+    }
+    --- stderr
+    Warning: failed to get runtime: runtime driver "bad" ended before it answered initialize: exit status: 7
+    Its stderr ends with:
+      kdn-runtime-bad: no licence
+    "#);
     assert_snapshot!(bad("fails").run(&["info"]), @r#"
     exit code 0
     --- stdout

@@ -230,7 +230,8 @@ fn a_path_that_is_no_text_is_named() {
     }
     let run = |args: &[&str]| {
         let mut command = env.command(args);
-        Run::new(command.arg(&folder).output().unwrap(), env.root())
+        let output = command.arg(&folder).output().unwrap();
+        Run::new(&command, output, env.root())
     };
     assert_snapshot!(run(&INIT), @r"
     exit code 1

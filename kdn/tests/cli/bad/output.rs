@@ -23,6 +23,8 @@ fn what_it_prints_is_shown_on_request_only() {
     --- stderr
     Pulling
     Pulled
+    Caching
+    disk full
     ");
     assert_eq!(warnings, "");
     let (plain, warnings) = run(&["--show-logs"]);
@@ -35,6 +37,8 @@ fn what_it_prints_is_shown_on_request_only() {
     layer 1
     layer 2
     Pulled
+    Caching
+    disk full
     ");
     assert_eq!(warnings, r"warning: \u{1b}[31mslow");
     let (json, warnings) = run(&["--show-logs", "--progress", "json"]);
@@ -44,8 +48,11 @@ fn what_it_prints_is_shown_on_request_only() {
     [ID]
     --- stderr
     {"event":"start","inProgress":"Pulling","completed":"Pulled"}
+    {"event":"update","current":1,"total":2,"unit":"layers","message":"base"}
     {"event":"log","stream":"stdout","text":"layer 1\nlayer 2\n"}
     {"event":"complete"}
+    {"event":"start","inProgress":"Caching","completed":"Cached"}
+    {"event":"fail","error":"disk full"}
     "#);
     assert_eq!(warnings, r#"{"event":"log","stream":"stderr","text":"warning: \u001b[31mslow\n"}"#);
 }

@@ -17,10 +17,11 @@ fn terminal(misdeed: &str) -> String {
 fn one_that_leads_in() {
     assert_snapshot!(terminal("good"), @"exit code 9");
     let env = with_app("leads-in").set("OF_THE_USER", "mine").set("KDN_RUNTIME_PROTOCOL", "7");
-    let mut kdn = env.command(&["terminal", "app"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut command = env.command(&["terminal", "app"]);
+    let mut kdn = command.stdin(Stdio::piped()).spawn().unwrap();
     kdn.stdin.take().unwrap().write_all(b"typed\n").unwrap();
     let output = kdn.wait_with_output().unwrap();
-    assert_snapshot!(Run::new(output, env.root()), @r"
+    assert_snapshot!(Run::new(&command, output, env.root()), @r"
     exit code 43
     --- stdout
     typed added mine

@@ -11,6 +11,9 @@ use std::{
 
 use super::{Run, Running, locate};
 
+/// Makes a workspace.
+pub(crate) const INIT: [&str; 7] = ["init", "-r", "fake", "-a", "claude", "-p", "demo"];
+
 /// A home, a project folder `src/app` in it, and a folder of executables, all gone with the value.
 pub(crate) struct Env {
     root: PathBuf,
@@ -24,6 +27,13 @@ impl Env {
     /// With the driver `fake`.
     pub(crate) fn new() -> Self {
         Self::with_drivers(&["fake"])
+    }
+
+    /// The same with a workspace `app`, made with [`INIT`] and these arguments.
+    pub(crate) fn with_app(more: &[&str]) -> Self {
+        let env = Self::new();
+        env.ok(&[&INIT, more].concat());
+        env
     }
 
     /// With these drivers and no others.
@@ -130,14 +140,19 @@ impl Env {
 
     /// Runs kdn to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
-        Run::new(self.command(args).output().unwrap(), &self.root)
+        let mut command = self.command(args);
+        let output = command.output().unwrap();
+        Run::new(&command, output, &self.root)
     }
 
     /// Runs kdn, which has to succeed; its stdout without the last line end.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
-        assert!(output.status.success(), "kdn {args:?}: {}", Run::new(output, &self.root));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        let mut command = self.command(args);
+        let output = command.output().unwrap();
+        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+        let run = Run::new(&command, output, &self.root);
+        assert_eq!(run.code, Some(0), "kdn {args:?}: {run}");
+        stdout.trim_end().to_owned()
     }
 
     /// What `kdn list` knows, as JSON.

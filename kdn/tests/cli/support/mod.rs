@@ -5,8 +5,9 @@ mod locate;
 mod pty;
 mod registry;
 mod run;
+pub(crate) mod schema;
 
-pub(crate) use env::Env;
+pub(crate) use env::{Env, INIT};
 pub(crate) use locate::{built, skip, skip_unless};
 pub(crate) use pty::Pty;
 pub(crate) use registry::{Answer, Registry, digest};

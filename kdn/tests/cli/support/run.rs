@@ -9,6 +9,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::schema;
+
 /// What a run of kdn left behind, without what differs from run to run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -17,7 +19,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(output: Output, root: &Path) -> Self {
+    pub(crate) fn new(command: &Command, output: Output, root: &Path) -> Self {
+        schema::check(command, &output);
         let text = |bytes: Vec<u8>| normalize(&String::from_utf8(bytes).unwrap(), root);
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -70,6 +73,7 @@ fn normalize(text: &str, root: &Path) -> String {
 
 /// A run of kdn that goes on.
 pub(crate) struct Running {
+    command: Command,
     child: Child,
     stderr: BufReader<ChildStderr>,
     seen: String,
@@ -80,7 +84,7 @@ impl Running {
     pub(crate) fn new(mut command: Command, root: &Path) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr, seen: String::new(), root: root.to_owned() }
+        Self { command, child, stderr, seen: String::new(), root: root.to_owned() }
     }
 
     /// Waits for a line on stderr.
@@ -109,6 +113,6 @@ impl Running {
         std::io::Read::read_to_string(&mut self.stderr, &mut self.seen).unwrap();
         let mut output = self.child.wait_with_output().unwrap();
         output.stderr = self.seen.into_bytes();
-        Run::new(output, &self.root)
+        Run::new(&self.command, output, &self.root)
     }
 }

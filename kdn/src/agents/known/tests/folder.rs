@@ -11,18 +11,7 @@ use super::*;
 fn with_skills(storage: &Path, skills: &[&str], mounts_at: Option<&str>) -> Result<Prepared, CommandError> {
     let skills: Vec<_> = skills.iter().map(|&path| (path, PathBuf::from(path))).collect();
     let mcp = Mcp::default();
-    prepare(&Wanted {
-        agent: "claude",
-        storage,
-        model: None,
-        mcp: &mcp,
-        skills: &skills,
-        sources: SOURCES,
-        mounts_at,
-        host: None,
-        approved_keys: &[],
-        now: Timestamp::UNIX_EPOCH,
-    })
+    prepare(&Wanted { skills: &skills, mounts_at, ..wanted("claude", &mcp, storage) })
 }
 
 #[test]

@@ -12,6 +12,7 @@ use data_encoding::BASE64;
 use insta::assert_snapshot;
 use jiff::Timestamp;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::AGENTS;
 use crate::{
@@ -23,20 +24,24 @@ use crate::{
 
 const SOURCES: &str = "/workspace/sources";
 
-/// Prepares an agent with a model and MCP servers; the host is reached as `host.test`.
-fn prepared(agent: &str, model: Option<&str>, mcp: &Mcp, storage: &Path) -> Result<Prepared, CommandError> {
-    prepare(&Wanted {
+/// An agent with these MCP servers and no more; the host is reached as `host.test`.
+fn wanted<'a>(agent: &'a str, mcp: &'a Mcp, storage: &'a Path) -> Wanted<'a> {
+    Wanted {
         agent,
         storage,
-        model,
+        model: None,
         mcp,
         skills: &[],
         sources: SOURCES,
-        mounts_at: Some("/home/agent"),
+        mounts_at: None,
         host: Some("host.test"),
         approved_keys: &[],
         now: Timestamp::UNIX_EPOCH,
-    })
+    }
+}
+
+fn prepared(agent: &str, model: Option<&str>, mcp: &Mcp, storage: &Path) -> Result<Prepared, CommandError> {
+    prepare(&Wanted { model, ..wanted(agent, mcp, storage) })
 }
 
 /// The text of each file after its path, where nothing is the user's.
@@ -81,14 +86,20 @@ fn shell_gets_nothing() {
     assert_eq!(files("shell", Some("m"), &mcp()), "");
 }
 
-/// The files of agents that are given a model and an MCP server, in a storage with these files.
-fn with_files(agents: &[&str], given: &[(&str, &str)]) -> String {
+/// A storage with these files of the user's, each after the name of its agent.
+fn storage(files: &[(&str, &str)]) -> TempDir {
     let storage = tempfile::tempdir().unwrap();
-    for (path, text) in given {
+    for (path, text) in files {
         let path = storage.path().join("config").join(path);
         create_folder(path.parent().unwrap(), 0o700).unwrap();
         write_atomic(&path, text.as_bytes(), 0o600).unwrap();
     }
+    storage
+}
+
+/// The files of agents that are given a model and an MCP server, in a storage with these files.
+fn with_files(agents: &[&str], given: &[(&str, &str)]) -> String {
+    let storage = storage(given);
     let mcp = serde_json::from_value(json!({"commands": [{"name": "c", "command": "npx"}]})).unwrap();
     let prepared = agents.iter().map(|agent| prepared(agent, Some("ollama::qwen3"), &mcp, storage.path()));
     prepared.map(|prepared| texts(prepared.unwrap())).collect()
@@ -269,10 +280,8 @@ fn a_broken_file_is_an_error_that_names_it() {
         ("opencode", ".config/opencode/opencode.json", "{\"mcp\" {}}"),
     ];
     let errors = cases.map(|(agent, path, text)| {
-        let storage = tempfile::tempdir().unwrap();
+        let storage = storage(&[(&format!("{agent}/{path}"), text)]);
         let file = storage.path().join("config").join(agent).join(path);
-        create_folder(file.parent().unwrap(), 0o700).unwrap();
-        write_atomic(&file, text.as_bytes(), 0o600).unwrap();
         let error = prepared(agent, None, &mcp(), storage.path()).unwrap_err();
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         error.to_text().replace(&storage.path().display().to_string(), "STORAGE")

@@ -1,13 +1,18 @@
 //! The files of each agent that is given a model.
 
 use insta::assert_snapshot;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
 
 fn with_model(agent: &str, model: &str) -> String {
     files(agent, Some(model), &Mcp::default())
+}
+
+/// The only file of an agent.
+fn document(agent: &str, model: &str) -> Value {
+    let text = with_model(agent, model);
+    serde_json::from_str(text.split_once('\n').unwrap().1).unwrap()
 }
 
 #[test]
@@ -34,24 +39,10 @@ fn claude() {
 
 #[test]
 fn claude_approves_keys_that_stand_for_secrets() {
-    let storage = tempfile::tempdir().unwrap();
-    let folder = storage.path().join("config/claude");
-    create_folder(&folder, 0o700).unwrap();
     let state = r#"{"customApiKeyResponses": {"approved": ["z", "a"], "rejected": []}}"#;
-    write_atomic(&folder.join(".claude.json"), state.as_bytes(), 0o600).unwrap();
+    let storage = storage(&[("claude/.claude.json", state)]);
     let mcp = Mcp::default();
-    let wanted = Wanted {
-        agent: "claude",
-        storage: storage.path(),
-        model: None,
-        mcp: &mcp,
-        skills: &[],
-        sources: SOURCES,
-        mounts_at: None,
-        host: None,
-        approved_keys: &["placeholder"],
-        now: Timestamp::UNIX_EPOCH,
-    };
+    let wanted = Wanted { approved_keys: &["placeholder"], ..wanted("claude", &mcp, storage.path()) };
     assert_snapshot!(texts(prepare(&wanted).unwrap()), @r#"
     --- .claude.json
     {
@@ -176,48 +167,26 @@ fn openclaw() {
       }
     }
     "#);
-    assert_snapshot!(with_model("openclaw", "::m::http://localhost:1/v1"), @r#"
-    --- .openclaw/openclaw.json
+    let local = document("openclaw", "::m::http://localhost:1/v1");
+    assert_eq!(local["agents"]["defaults"]["model"], "local/m");
+    assert_snapshot!(format!("{:#}", local["models"]), @r#"
     {
-      "gateway": {
-        "auth": {
-          "mode": "token",
-          "token": "openclaw123"
-        },
-        "controlUi": {
-          "enabled": true,
-          "allowedOrigins": ["*"]
-        },
-        "bind": "lan",
-        "mode": "local"
-      },
-      "agents": {
-        "defaults": {
-          "model": "local/m"
-        }
-      },
-      "models": {
-        "providers": {
-          "local": {
-            "baseUrl": "http://host.test:1/v1",
-            "apiKey": "local-no-auth",
-            "api": "openai-completions",
-            "models": [
-              {
-                "id": "m",
-                "name": "m"
-              }
-            ]
-          }
+      "providers": {
+        "local": {
+          "api": "openai-completions",
+          "apiKey": "local-no-auth",
+          "baseUrl": "http://host.test:1/v1",
+          "models": [
+            {
+              "id": "m",
+              "name": "m"
+            }
+          ]
         }
       }
     }
     "#);
-    let model = |id| {
-        let text = with_model("openclaw", id);
-        let document: Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
-        document["agents"]["defaults"]["model"].clone()
-    };
+    let model = |id| document("openclaw", id)["agents"]["defaults"]["model"].clone();
     assert_eq!(model("opus"), "opus");
     assert_eq!(model("gemini::pro"), "google/pro");
 }
@@ -299,10 +268,7 @@ fn opencode() {
       }
     }
     "#);
-    let config = |id| {
-        let text = with_model("opencode", id);
-        serde_json::from_str::<Value>(text.split_once('\n').unwrap().1).unwrap()
-    };
+    let config = |id| document("opencode", id);
     assert_eq!(config("opus"), json!({"model": "opus"}));
     assert_eq!(config("anthropic::opus"), json!({"model": "anthropic/opus"}));
     assert_eq!(config("openai::m::https://api.openai.com/v1"), json!({"model": "openai/m"}));
