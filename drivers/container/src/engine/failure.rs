@@ -68,8 +68,8 @@ const LINES: usize = 10;
 /// The error of a command that failed.
 pub(super) fn error(table: &Table, doing: &str, args: Vec<String>, output: Output) -> Error {
     let stderr = output.stderr;
-    let argv = std::iter::once(table.name.to_owned()).chain(args).collect();
-    let failure = CommandFailure::new(argv, output.status.code(), &stderr);
+    let command = std::iter::once(table.name.to_owned()).chain(args).collect();
+    let failure = CommandFailure::new(command, output.status.code(), &stderr);
     let lower = stderr.to_lowercase();
     let is = |trouble: &&Trouble| trouble.signs.iter().any(|sign| lower.contains(&sign.to_lowercase()));
     let told = |text: &str| text.replace("{name}", table.name);

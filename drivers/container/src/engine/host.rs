@@ -43,9 +43,12 @@ impl Bind<'_> {
             vec!["type=bind".to_owned(), format!("source={}", self.host), format!("target={}", self.target)];
         fields.extend(self.read_only.then(|| "readonly".to_owned()));
         fields.extend(label.filter(|_| self.label).map(str::to_owned));
-        let quoted = |field: String| match field.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", field.replace('"', "\"\"")),
-            false => field,
+        let quoted = |field: String| {
+            if field.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", field.replace('"', "\"\""))
+            } else {
+                field
+            }
         };
         fields.into_iter().map(quoted).collect::<Vec<_>>().join(",")
     }

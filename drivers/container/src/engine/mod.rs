@@ -87,6 +87,7 @@ impl Engine {
     }
 
     /// The same, with its changes noted in a file.
+    #[must_use]
     pub fn noting(&self, path: &Path) -> Self {
         Self { note: Some(path.to_owned()), ..self.clone() }
     }

@@ -89,11 +89,13 @@ fn progress(line: &str) -> Option<Progress> {
     };
     let (current, rest) = rest.split_once('/')?;
     let (total, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-    let mut progress = Progress::default();
-    progress.current = Some(current.trim().parse::<u64>().ok()?.saturating_sub(1));
-    progress.total = Some(total.parse().ok()?);
-    progress.message = Some(rest.trim_start_matches([':', ' ', ']']).trim_end().to_owned());
-    Some(progress)
+    let message = rest.trim_start_matches([':', ' ', ']']).trim_end().to_owned();
+    Some(Progress {
+        current: Some(current.trim().parse::<u64>().ok()?.saturating_sub(1)),
+        total: Some(total.parse().ok()?),
+        message: Some(message),
+        ..Progress::default()
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The text of a Containerfile, in a form that podman, BuildKit and docker's older builder read alike.
+//! The text of a Containerfile, in a form that podman, `BuildKit` and docker's older builder read alike.
 
 use std::fmt::Write as _;
 

@@ -83,7 +83,7 @@ fn add(digest: &mut Sha256, root: &Path, folder: &Path) -> io::Result<()> {
             continue;
         }
         let metadata = entry.metadata()?;
-        digest.update(format!("{:?} {} {}\n", path, is_executable(&metadata), metadata.len()));
+        digest.update(format!("{} {} {}\n", path.display(), is_executable(&metadata), metadata.len()));
         let mut file = fs::File::open(entry.path())?;
         let mut buffer = vec![0; 64 * 1024];
         while let read @ 1.. = file.read(&mut buffer)? {

@@ -42,10 +42,10 @@ pub(super) fn instruction(recipe: &Recipe) -> Option<String> {
     if image.base_image.is_none() {
         return Some(format!("RUN {}", run(&MANAGERS[0])));
     }
-    let mut text = "RUN ".to_owned();
-    for manager in &MANAGERS {
-        text += &format!("if command -v {} >/dev/null; then {}; \\\n    el", manager.program, run(manager));
-    }
+    let branch = |manager: &Manager| {
+        format!("if command -v {} >/dev/null; then {}; \\\n    el", manager.program, run(manager))
+    };
+    let branches: String = MANAGERS.iter().map(branch).collect();
     let asked_for = shell::join(image.own_packages().into_iter().flatten().chain(&agent.packages));
     let or_else = if asked_for.is_empty() {
         "echo 'The image has no package manager that is known: nothing is installed.'".to_owned()
@@ -53,6 +53,5 @@ pub(super) fn instruction(recipe: &Recipe) -> Option<String> {
         let message = format!("The image has no package manager that is known, to install: {asked_for}");
         format!("echo {} >&2; exit 1", shell::quote(&message))
     };
-    text += &format!("se {or_else}; fi");
-    Some(text)
+    Some(format!("RUN {branches}se {or_else}; fi"))
 }

@@ -84,16 +84,13 @@ impl Instances {
     ) -> Result<Instance> {
         context.check()?;
         // From the choice of a port until everybody can see it.
-        let _ports = match workspace.ports.is_empty() {
-            true => None,
-            false => Some(self.wait_for_lock("ports", context).await?),
-        };
-        let forwards = match workspace.ports.is_empty() {
-            true => Vec::new(),
-            false => ports::choose(
-                &workspace.ports,
-                &self.engine().containers(&[format!("label={WORKSPACE}")]).await?,
-            )?,
+        let has_ports = !workspace.ports.is_empty();
+        let _ports = if has_ports { Some(self.wait_for_lock("ports", context).await?) } else { None };
+        let forwards = if has_ports {
+            let others = self.engine().containers(&[format!("label={WORKSPACE}")]).await?;
+            ports::choose(&workspace.ports, &others)?
+        } else {
+            Vec::new()
         };
         let facts = Facts {
             name: workspace.name.clone(),
@@ -156,15 +153,22 @@ impl Instances {
         ];
         args.extend((table.create)(self.engine().host()));
         args.extend(facts.forwards.iter().map(ports::publish));
-        self.add_limits(workspace, &mut args);
+        add_limits(workspace, &mut args);
         let set = |name: &str| workspace.environment.iter().any(|variable| variable.name == name);
         let wanted = recipe.agent.env_vars.iter().filter(|(name, _)| !set(name));
         args.extend(wanted.map(|(name, value)| format!("--env={name}={value}")));
-        for variable in &workspace.environment {
+        for (index, variable) in workspace.environment.iter().enumerate() {
             match (&variable.value, &variable.secret) {
                 (Some(value), _) => args.push(format!("--env={}={value}", variable.name)),
+                (None, Some(secret)) if [secret, &variable.name].iter().any(|name| name.contains(',')) => {
+                    let message = format!(
+                        "secret {secret:?} can't be the variable {:?}: a name has a comma",
+                        variable.name
+                    );
+                    return Err(Error::invalid_workspace(format!("environment[{index}]"), message));
+                }
                 (None, Some(secret)) => {
-                    args.push(format!("--secret={secret},type=env,target={}", variable.name))
+                    args.push(format!("--secret={secret},type=env,target={}", variable.name));
                 }
                 (None, None) => {}
             }
@@ -180,16 +184,6 @@ impl Instances {
         }
         args.extend([image, "-c", KEEPER].map(str::to_owned));
         Ok(args)
-    }
-
-    fn add_limits(&self, workspace: &Workspace, args: &mut Vec<String>) {
-        let limits = &workspace.limits;
-        if let Some(bytes) = limits.memory_bytes {
-            // Without room for more in the swap.
-            args.extend([format!("--memory={bytes}"), format!("--memory-swap={bytes}")]);
-        }
-        args.extend(limits.cpus.map(|cpus| format!("--cpus={cpus}")));
-        args.extend(limits.pids.map(|pids| format!("--pids-limit={pids}")));
     }
 
     /// The container of a workspace: a name that is its own also among those of other storage folders.
@@ -214,6 +208,17 @@ impl Instances {
         let _ = workspace;
         Ok(host.ids.unwrap_or(NOBODYS))
     }
+}
+
+/// The arguments for limits.
+fn add_limits(workspace: &Workspace, args: &mut Vec<String>) {
+    let limits = &workspace.limits;
+    if let Some(bytes) = limits.memory_bytes {
+        // Without room for more in the swap.
+        args.extend([format!("--memory={bytes}"), format!("--memory-swap={bytes}")]);
+    }
+    args.extend(limits.cpus.map(|cpus| format!("--cpus={cpus}")));
+    args.extend(limits.pids.map(|pids| format!("--pids-limit={pids}")));
 }
 
 /// The name of a container while it is being made: its own, also when two workspaces want one name.

@@ -108,11 +108,12 @@ fn spawn(call: &Call) -> io::Result<Child> {
         own.arg(SESSION).arg(program);
         own
     } else {
-        let mut command = Command::new(program);
-        #[cfg(unix)]
-        command.process_group(0);
-        command
+        Command::new(program)
     };
+    #[cfg(unix)]
+    if !session {
+        command.process_group(0);
+    }
     command.args(args).env_remove(PROTOCOL_ENV).current_dir(program.ancestors().last().unwrap_or(program));
     // Of Docker: progress as lines, and no advertisements.
     command.env("BUILDKIT_PROGRESS", "plain").env("DOCKER_CLI_HINTS", "false");

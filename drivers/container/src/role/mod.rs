@@ -19,7 +19,7 @@ pub fn main<K: Kind>() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|role| role.to_str()) {
         Some(CUT_OFF) => end(network::cut_off(&args.next().unwrap_or_default())),
-        Some(SESSION) => end(session::run(args.collect::<Vec<OsString>>())),
+        Some(SESSION) => end(session::run(&args.collect::<Vec<OsString>>())),
         _ => kdn_protocol::driver::serve::<ContainerDriver<K>>(),
     }
 }

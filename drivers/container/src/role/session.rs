@@ -11,7 +11,7 @@ pub const SESSION: &str = "session";
 
 /// Becomes the program.
 #[cfg(unix)]
-pub(super) fn run(command: Vec<OsString>) -> Result<()> {
+pub(super) fn run(command: &[OsString]) -> Result<()> {
     rustix::process::setsid().map_err(std::io::Error::from).doing("open a session")?;
     let Some((program, args)) = command.split_first() else {
         return Err(Error::internal("no program is named"));
@@ -20,6 +20,6 @@ pub(super) fn run(command: Vec<OsString>) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn run(_: Vec<OsString>) -> Result<()> {
+pub(super) fn run(_: &[OsString]) -> Result<()> {
     Err(crate::error::Error::internal("there are no sessions here"))
 }

@@ -3,7 +3,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "a test looks at the whole machine, and writes files that need not survive a crash"
+    clippy::unwrap_used,
+    reason = "a test may panic, looks at the whole machine, and writes files that need not survive a crash"
 )]
 
 mod conformance;
