@@ -1,7 +1,7 @@
 //! Starts an instance.
 
 use kdn_protocol::driver::Context;
-use kdn_protocol::{Instance, StartParams, State};
+use kdn_protocol::{Instance, NetworkMode, StartParams};
 
 use super::{Facts, Found, Instances, instance, network};
 use crate::engine::{Container, Status};
@@ -47,18 +47,20 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
-        context.check()?;
-        if let Err(error) = self.start_under(&container, &params.network).await {
-            return Err(explain(error, &container, &facts));
-        }
+        let started = self.start_under(&container, &params.network, context).await;
         if context.check().is_err() {
+            // It may have started all the same.
             self.engine()
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
+            if params.network.mode == NetworkMode::Deny && self.engine().cuts_off() {
+                let _ =
+                    self.engine().change("failed to clean up", ["container", "cleanup", &container.id]).await;
+            }
             return Err(Error::cancelled());
         }
+        started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
-        debug_assert_eq!(instance(&container, &facts).state, State::Running);
         Ok(instance(&container, &facts))
     }
 }
