@@ -15,7 +15,12 @@ impl Instances {
     }
 
     async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
-        let (mut container, facts) = match self.find(&params.id).await? {
+        // A stale answer does no harm where the container is cut off only once it is ready.
+        let found = match self.just_seen(&params.id).filter(|_| self.engine().cuts_off()) {
+            Some(found) => found,
+            None => self.find(&params.id).await?,
+        };
+        let (mut container, facts) = match found {
             Found::Ours { container, facts } => (container, facts),
             Found::Unfinished(_) => {
                 return Err(Error::new(
