@@ -62,27 +62,35 @@ const COMMON: &[Trouble] = &[
     },
 ];
 
-/// How much of stderr is in the message, in lines; all that was kept is beside it.
+/// How much of stderr is in the message, in lines; what came before is beside it.
 const LINES: usize = 10;
 
 /// The error of a command that failed.
 pub(super) fn error(table: &Table, doing: &str, args: Vec<String>, output: Output) -> Error {
     let stderr = output.stderr;
     let command = std::iter::once(table.name.to_owned()).chain(args).collect();
-    let failure = CommandFailure::new(command, output.status.code(), &stderr);
+    let failure = |stderr: &str| CommandFailure::new(command, output.status.code(), stderr);
     let lower = stderr.to_lowercase();
     let is = |trouble: &&Trouble| trouble.signs.iter().any(|sign| lower.contains(&sign.to_lowercase()));
     let told = |text: &str| text.replace("{name}", table.name);
     if let Some(trouble) = table.troubles.iter().chain(COMMON).find(is) {
         let message = format!("{doing}: {}", told(trouble.what));
-        return Error::new(ErrorKind::Unavailable, message).hint(told(trouble.remedy)).command(failure);
+        return Error::new(ErrorKind::Unavailable, message)
+            .hint(told(trouble.remedy))
+            .command(failure(&stderr));
     }
-    let trimmed = stderr.trim();
-    let skip = trimmed.lines().count().saturating_sub(LINES);
-    let tail: Vec<&str> = trimmed.lines().skip(skip).collect();
+    let lines: Vec<&str> = stderr.trim().lines().collect();
+    let (before, last) = lines.split_at(lines.len().saturating_sub(LINES));
     let message =
-        format!("{doing}: {}\n{} stderr:\n{}", ended(output.status), table.display, tail.join("\n"));
-    Error::new(ErrorKind::BackendFailed, message).command(failure)
+        format!("{doing}: {}\n{} stderr:\n{}", ended(output.status), table.display, last.join("\n"));
+    Error::new(ErrorKind::BackendFailed, message).command(failure(&before.join("\n")))
+}
+
+/// What a command that failed printed, in lower case; nothing if the error is another one.
+pub fn said(error: &Error) -> String {
+    let tail =
+        error.data.command.as_ref().map(|command| format!("{}\n{}", command.stderr_tail, error.message));
+    tail.unwrap_or_default().to_lowercase()
 }
 
 fn ended(status: ExitStatus) -> String {

@@ -22,6 +22,7 @@ use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
 pub use docker::Docker;
+pub use failure::said;
 pub use host::{Bind, Host};
 pub use podman::Podman;
 

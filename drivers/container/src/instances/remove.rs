@@ -5,7 +5,7 @@ use std::fs;
 use kdn_protocol::driver::Context;
 
 use super::{Found, Instances, WORKSPACE};
-use crate::engine::Status;
+use crate::engine::{Status, said};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -63,15 +63,7 @@ impl Instances {
             .change("failed to remove the container", ["rm", "--force", "--volumes", container])
             .await;
         match removed {
-            Err(error)
-                if error
-                    .data
-                    .command
-                    .as_ref()
-                    .is_some_and(|it| it.stderr_tail.to_lowercase().contains("no such container")) =>
-            {
-                Ok(())
-            }
+            Err(error) if said(&error).contains("no such container") => Ok(()),
             removed => removed.map(drop),
         }
     }

@@ -4,7 +4,7 @@ use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, NetworkMode, StartParams};
 
 use super::{Facts, Found, Instances, instance, network};
-use crate::engine::{Container, Status};
+use crate::engine::{Container, Status, said};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -72,8 +72,7 @@ impl Instances {
 
 /// What is in the way of a start, if it is not the engine.
 fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
-    let said =
-        error.data.command.as_ref().map(|command| command.stderr_tail.to_lowercase()).unwrap_or_default();
+    let said = said(&error);
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let because = |kind, message: String| {
         let mut new = Error::new(kind, message);
