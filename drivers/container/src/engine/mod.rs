@@ -306,6 +306,7 @@ pub fn capabilities(table: &Table, limits: bool) -> Capabilities {
     capabilities.status = Supported::YES;
     capabilities.agents = Supported::YES;
     capabilities.terminal = Supported::YES;
+    capabilities.dashboard = Supported::YES;
     capabilities.cancellation = Supported::YES;
     capabilities.network_policy =
         Some(NetworkPolicyCapability::new([NetworkMode::Allow, NetworkMode::Deny], false));

@@ -28,7 +28,7 @@ macro_rules! scenarios {
 
 scenarios! {
     life, exec, terminal_starts, image_is_shared, force_remove, environment, shows_logs, agents, names, owner, mounts,
-    unknown, apart, secret, sudo, ports, limits, renamed, deleted, paused, features, files,
+    unknown, apart, secret, sudo, ports, limits, renamed, deleted, paused, features, files, dashboard,
 }
 
 fn life(world: &World) {
@@ -309,4 +309,17 @@ fn files(world: &World) {
     world.init(&["--start"]);
     let seen = world.sh("app", "cd ~/.config/tool && cat settings.json && ./run && stat -c '%a %u' settings.json run . && echo more > new");
     assert_eq!(seen, format!("{{}}\nran\n600 {0}\n700 {0}\n700 {0}", world.owner()));
+}
+
+fn dashboard(world: &World) {
+    // What it takes to install the agent can't be fetched here.
+    let own = json!({"run_commands": [], "terminal_command": ["sh"]});
+    world.write(&format!("storage/runtimes/{}/config/openclaw.json", world.engine.kind()), &own.to_string());
+    let base = world.engine.flag(SMALL);
+    world.ok(&["init", "--runtime", world.engine.kind(), "--agent", "openclaw", &base]);
+    let refused = world.fail(&["dashboard", "app", "--url"]);
+    assert!(refused.contains("not running"), "{refused}");
+    world.ok(&["start", "app"]);
+    let port = world.list()[0]["forwards"][0]["port"].clone();
+    assert_eq!(world.ok(&["dashboard", "app", "--url"]), format!("http://127.0.0.1:{port}/"));
 }
