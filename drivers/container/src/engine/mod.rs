@@ -9,7 +9,7 @@ mod podman;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kdn_protocol::driver::Context;
+use kdn_protocol::driver::{Context, Progress};
 use kdn_protocol::{
     Capabilities, Error, ErrorKind, LimitsCapability, NetworkMode, NetworkPolicyCapability, Supported,
 };
@@ -28,6 +28,9 @@ pub use podman::Podman;
 
 /// How long an engine may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(9);
+
+/// How often the host is told that work goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// What differs between the engines.
 #[derive(Debug)]
@@ -167,7 +170,7 @@ impl Engine {
         let cancelled = Some(context.cancellation().clone());
         let call = Call { cancelled, nested, note: self.note.clone(), ..self.call(args)? };
         let args = call.args.clone();
-        let output = self.started(process::run(call, Some(sink)).await)?;
+        let output = self.started(told(context, process::run(call, Some(sink))).await)?;
         context.check()?;
         self.judge(doing, args, output)
     }
@@ -237,9 +240,9 @@ impl Engine {
         // Rootless podman keeps programs for the network in the session that it finds.
         let cancelled = Some(context.cancellation().clone());
         let (session, note) = (self.host.rootless, self.note.clone());
-        let call = Call { session, note, cancelled, ..self.call(args)? };
+        let call = Call { cancelled, session, note, ..self.call(args)? };
         let args = call.args.clone();
-        let output = self.started(process::run(call, None).await)?;
+        let output = self.started(told(context, process::run(call, None)).await)?;
         context.check()?;
         self.judge(doing, args, output)
     }
@@ -297,6 +300,17 @@ impl Engine {
             ));
         }
         Ok(())
+    }
+}
+
+/// Tells the host now and then that long work goes on, of which the engine may say nothing for minutes.
+pub async fn told<T>(context: &Context, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        match timeout(SIGN_OF_LIFE, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => context.steps().update(Progress::default()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::stop::KEEPER;
 use super::{
     Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, ports,
 };
-use crate::engine::{Bind, Container, Status, said};
+use crate::engine::{Bind, Container, Status, said, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, HOME, Recipe, SOURCES};
 
@@ -113,9 +113,9 @@ impl Instances {
         context.check()?;
         if let Some(files) = files {
             let target = format!("{id}:{HOME}");
-            self.engine()
-                .feed("failed to copy files into the container", ["cp", "-", &target], files)
-                .await?;
+            let copied =
+                self.engine().feed("failed to copy files into the container", ["cp", "-", &target], files);
+            told(context, copied).await?;
         }
         context.check()?;
         let container = Container {

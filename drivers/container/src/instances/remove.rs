@@ -43,15 +43,12 @@ impl Instances {
             _ => None,
         };
         context.steps().start(format!("Removing container: {}", container.name), "Container removed");
-        match (&found, &container.pod) {
-            (Found::Foreign(_), Some(pod)) => {
-                self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
-                self.forget_pod(id);
-            }
-            _ => {
-                self.delete(&container.id).await?;
-                self.forget(id);
-            }
+        if let (Found::Foreign(_), Some(pod)) = (&found, &container.pod) {
+            self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
+            self.forget_pod(id);
+        } else {
+            self.delete(&container.id).await?;
+            self.forget(id);
         }
         Ok(())
     }
