@@ -65,8 +65,8 @@ pub struct Table {
     pub exec: fn(Vec<String>) -> Vec<String>,
     /// A mount, as arguments of `create`.
     pub mount: fn(&Bind<'_>) -> Result<[String; 2]>,
-    /// Arguments of `build` that are the engine's own.
-    pub build: &'static [&'static str],
+    /// Whether a build runs as a child of the program, which then cleans up by itself when a command in it fails.
+    pub builds_itself: bool,
     /// What the engine says when something is wrong with it, and not with what was asked.
     pub troubles: &'static [failure::Trouble],
 }

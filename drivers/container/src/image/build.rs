@@ -4,15 +4,21 @@ use kdn_protocol::Stream;
 use kdn_protocol::driver::{Context, Progress};
 
 use super::{BuildFolder, DIGEST, Recipe};
-use crate::engine::Engine;
+use crate::engine::{Engine, said};
 use crate::error::{Doing, Error, Result};
+
+/// What engines say of an image that is not there.
+const ABSENT: [&str; 4] =
+    ["no such image", "image not known", "no such object", "did not resolve to an alias"];
 
 /// The id of the base image, which is pulled if it is not there.
 pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Result<String> {
     let id =
         || engine.ask("failed to look for the base image", ["image", "inspect", "--format", "{{.Id}}", name]);
-    if let Ok(id) = id().await {
-        return Ok(id.trim().to_owned());
+    match id().await {
+        Ok(id) => return Ok(id.trim().to_owned()),
+        Err(error) if ABSENT.iter().any(|sign| said(&error).contains(sign)) => {}
+        Err(error) => return Err(error),
     }
     context.steps().start(format!("Pulling base image: {name}"), "Base image pulled");
     let log = context.log().clone();
@@ -47,8 +53,7 @@ pub(super) async fn build(
             .map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))
     };
     let context_folder = text(folder.path().to_owned())?;
-    let mut args: Vec<String> = vec!["build".into()];
-    args.extend(engine.table().build.iter().map(|&arg| arg.to_owned()));
+    let mut args: Vec<String> = vec!["build".into(), "--force-rm".into()];
     for (name, value) in [("UID", recipe.uid), ("GID", recipe.gid)] {
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
     }
@@ -70,7 +75,7 @@ pub(super) async fn build(
     };
     let doing = format!("failed to build {} image", engine.table().name);
     engine
-        .work(&doing, args, true, context, &mut sink)
+        .work(&doing, args, engine.table().builds_itself, context, &mut sink)
         .await
         .map_err(|error| error.hint("run kdn init with --show-logs to see the whole output of the build"))?;
     find(engine, digest)

@@ -1,5 +1,7 @@
 //! Starts an instance.
 
+use std::path::Path;
+
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, NetworkMode, StartParams};
 
@@ -101,7 +103,7 @@ fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
         error.data.field_path = Some("environment".to_owned());
         return error;
     }
-    if has(&["no such file or directory", "bind source path does not exist"]) {
+    if has(&["statfs ", "bind source path does not exist"]) || !Path::new(&facts.source).exists() {
         let message =
             format!("failed to start the container: {} or a mount is not there any more", facts.source);
         return because(ErrorKind::InvalidState, message).hint("put it back, or make the workspace anew");

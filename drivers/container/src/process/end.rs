@@ -6,9 +6,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// How long a process may take to clean up behind what was killed inside of it.
-const NESTED: Duration = Duration::from_millis(1200);
+const NESTED: Duration = Duration::from_millis(1300);
 /// How long it may take to end after it was asked to.
-const ASKED: Duration = Duration::from_millis(500);
+const ASKED: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(20);
 
 /// Waits for the cancellation, and then ends the process; returns when there is nothing more to be tried.
