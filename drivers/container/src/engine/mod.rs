@@ -240,7 +240,7 @@ impl Engine {
         // Rootless podman keeps programs for the network in the session that it finds.
         let cancelled = Some(context.cancellation().clone());
         let (session, note) = (self.host.rootless, self.note.clone());
-        let call = Call { cancelled, session, note, ..self.call(args)? };
+        let call = Call { cancelled, launches: true, session, note, ..self.call(args)? };
         let args = call.args.clone();
         let output = self.started(told(context, process::run(call, None)).await)?;
         context.check()?;
