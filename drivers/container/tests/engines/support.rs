@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -112,22 +113,27 @@ fn rootless() -> Option<&'static User> {
     USER.get_or_init(find).as_ref()
 }
 
-/// A folder of executables that every user can reach: the build folder may lie in a home.
+/// A folder of executables that every user can reach: the build folder may lie in a home. It stays for the next run.
 pub(crate) fn bin() -> &'static Path {
-    static BIN: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static BIN: OnceLock<PathBuf> = OnceLock::new();
     let copy = || {
-        let folder = tempfile::Builder::new().prefix("kdn-bin-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_kdn-runtime-podman")).parent().unwrap();
+        let mut hasher = DefaultHasher::new();
+        built.hash(&mut hasher);
+        let folder = env::temp_dir().join(format!("kdn-test-bin-{:016x}", hasher.finish()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         for name in ["kdn", "kdn-conformance", "kdn-runtime-podman", "kdn-runtime-docker"] {
             let from = built.join(name);
             assert!(from.exists(), "{} is missing: run `cargo build --workspace` first", from.display());
             // In a process of its own: a descriptor open for writing that a fork inherits would keep it from being run.
-            assert!(Command::new("cp").arg(from).arg(folder.path()).status().unwrap().success());
+            let mut cp = Command::new("cp");
+            cp.args(["--update", "--preserve=timestamps", "--remove-destination"]).arg(from).arg(&folder);
+            assert!(cp.status().unwrap().success());
         }
         folder
     };
-    BIN.get_or_init(copy).path()
+    BIN.get_or_init(copy)
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
