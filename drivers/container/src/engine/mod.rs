@@ -1,0 +1,333 @@
+//! The engines: what differs between podman and docker, and how their programs are called.
+
+mod container;
+mod docker;
+mod failure;
+mod host;
+mod podman;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kdn_protocol::driver::{Context, Progress};
+use kdn_protocol::{
+    Capabilities, Error, ErrorKind, LimitsCapability, NetworkMode, NetworkPolicyCapability, Supported,
+};
+use tokio::time::timeout;
+
+use crate::env;
+use crate::error::Result;
+use crate::process::{self, Call, Output, Sink};
+use crate::role::CUT_OFF;
+
+pub use container::{Container, Status};
+pub use docker::Docker;
+pub use failure::said;
+pub use host::{Bind, Host};
+pub use podman::Podman;
+
+/// How long an engine may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// How often the host is told that work goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+
+/// What differs between the engines.
+#[derive(Debug)]
+pub struct Table {
+    /// The program, and the type of the driver.
+    pub name: &'static str,
+    pub display: &'static str,
+    pub description: &'static str,
+    /// Further folders in which installers put the program.
+    pub places: &'static [&'static str],
+    /// What a workspace calls its host.
+    pub host_address: &'static str,
+    /// The flag of `kdn init` that names the base image.
+    pub base_image_flag: &'static str,
+    pub base_image_usage: &'static str,
+    /// Whether it has a store of secrets that containers can use.
+    pub secrets: bool,
+    /// The network that new containers are on.
+    pub network: &'static str,
+    /// Prints the version of what does the work, in the first words that look like one.
+    pub version: &'static [&'static str],
+    /// The oldest version that will do.
+    pub oldest: (u32, u32),
+    /// Where to get it.
+    pub install: &'static str,
+    /// How `ps` prints containers so that `parse` can read them.
+    pub format: &'static str,
+    pub parse: fn(&str) -> serde_json::Result<Vec<Container>>,
+    /// Arguments of `create` that are the engine's own.
+    pub create: fn(&Host) -> Vec<String>,
+    /// The command of `exec`.
+    pub exec: fn(Vec<String>) -> Vec<String>,
+    /// A mount, as arguments of `create`.
+    pub mount: fn(&Bind<'_>) -> Result<[String; 2]>,
+    /// Whether a build runs as a child of the program, which then cleans up by itself when a command in it fails.
+    pub builds_itself: bool,
+    /// What the engine says when something is wrong with it, and not with what was asked.
+    pub troubles: &'static [failure::Trouble],
+}
+
+/// An engine as a type, so that a driver is one of them.
+pub trait Kind: Send + Sync + 'static {
+    const TABLE: &'static Table;
+}
+
+/// An engine that can be called.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    table: &'static Table,
+    host: Host,
+    /// Where commands that change something are noted.
+    note: Option<PathBuf>,
+}
+
+impl Engine {
+    pub fn new(table: &'static Table) -> Self {
+        Self { table, host: Host::look(table), note: None }
+    }
+
+    /// The same, with its changes noted in a file.
+    #[must_use]
+    pub fn noting(&self, path: &Path) -> Self {
+        Self { note: Some(path.to_owned()), ..self.clone() }
+    }
+
+    pub const fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The absolute path of its program.
+    pub fn program(&self) -> Result<PathBuf> {
+        let found = which::which_in_global(self.table.name, env::path());
+        let elsewhere = || self.table.places.iter().map(|place| PathBuf::from(place).join(self.table.name));
+        let found = found.ok().and_then(|mut all| all.find(|program| program.is_absolute()));
+        found.or_else(|| elsewhere().find(|program| program.is_file())).ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, format!("{} not found in PATH", self.table.name))
+                .hint(format!("install {}: {}", self.table.display, self.table.install))
+        })
+    }
+
+    /// What a question to the engine is answered with, on stdout. It is given up after a while.
+    pub async fn ask<A: Into<String>>(
+        &self,
+        doing: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
+        let call = self.call(args)?;
+        let args = call.args.clone();
+        let Ok(output) = timeout(PATIENCE, process::run(call, None)).await else {
+            let name = self.table.name;
+            let message = format!("{name} did not answer within {} s", PATIENCE.as_secs());
+            return Err(Error::new(ErrorKind::Unavailable, message).hint(format!(
+                "see whether `{name} info` answers, and restart {} if not",
+                self.table.display
+            )));
+        };
+        self.judge(doing, args, self.started(output)?)
+    }
+
+    /// What a change is answered with, on stdout. It goes on to its end.
+    pub async fn change<A: Into<String>>(
+        &self,
+        doing: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
+        self.feed(doing, args, Vec::new()).await
+    }
+
+    /// The same for a change that reads its stdin.
+    pub async fn feed<A: Into<String>>(
+        &self,
+        doing: &str,
+        args: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<String> {
+        let call = Call { input, note: self.note.clone(), ..self.call(args)? };
+        let args = call.args.clone();
+        let output = self.started(process::run(call, None).await)?;
+        self.judge(doing, args, output)
+    }
+
+    /// Long work, which is cut short when its request is cancelled. Each line goes to `sink`. `nested` says whether it
+    /// runs commands in containers, and cleans up when one fails.
+    pub async fn work<A: Into<String>>(
+        &self,
+        doing: &str,
+        args: impl IntoIterator<Item = A>,
+        nested: bool,
+        context: &Context,
+        sink: Sink<'_>,
+    ) -> Result<String> {
+        context.check()?;
+        let cancelled = Some(context.cancellation().clone());
+        let call = Call { cancelled, nested, note: self.note.clone(), ..self.call(args)? };
+        let args = call.args.clone();
+        let output = self.started(told(context, process::run(call, Some(sink))).await)?;
+        context.check()?;
+        self.judge(doing, args, output)
+    }
+
+    fn call<A: Into<String>>(&self, args: impl IntoIterator<Item = A>) -> Result<Call> {
+        let args = args.into_iter().map(Into::into).collect();
+        Ok(Call { program: self.program()?, args, ..Call::default() })
+    }
+
+    fn started(&self, output: std::io::Result<Output>) -> Result<Output> {
+        output.map_err(|error| {
+            let message = format!("{} can't be run: {error}", self.table.name);
+            Error::new(ErrorKind::Unavailable, message)
+                .hint(format!("install {}: {}", self.table.display, self.table.install))
+        })
+    }
+
+    fn judge(&self, doing: &str, args: Vec<String>, output: Output) -> Result<String> {
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(failure::error(self.table, doing, args, output))
+        }
+    }
+
+    /// The containers that a filter of `ps` lets through, in whatever state.
+    pub async fn containers(&self, filters: &[String]) -> Result<Vec<Container>> {
+        let args = ["ps", "--all", "--no-trunc", "--format", self.table.format];
+        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let printed = self.ask("failed to list containers", args.into_iter().chain(filters)).await?;
+        (self.table.parse)(&printed).map_err(|error| {
+            let message = format!(
+                "failed to list containers: {} printed what is not understood: {error}",
+                self.table.name
+            );
+            Error::internal(message)
+        })
+    }
+
+    /// Whether it is there, answers, and is new enough.
+    pub async fn check(&self) -> Result<()> {
+        let printed = self
+            .ask(&format!("{} is not usable", self.table.name), self.table.version.iter().copied())
+            .await?;
+        let version = printed.split_whitespace().find_map(|word| {
+            let mut numbers = word.split(['.', '-', '+', '~']).map(str::parse);
+            Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+        });
+        let (major, minor) = self.table.oldest;
+        match version {
+            Some(version) if version < self.table.oldest => {
+                let Table { name, install, .. } = self.table;
+                let message = format!(
+                    "{name} {}.{} is too old: {major}.{minor} or newer is needed",
+                    version.0, version.1
+                );
+                Err(Error::new(ErrorKind::Unavailable, message).hint(format!("update {name}: {install}")))
+            }
+            // An unknown form is given the benefit of the doubt.
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a command that leaves processes on the host; it is cut short when its request is cancelled.
+    pub async fn launch(&self, doing: &str, args: [&str; 2], context: &Context) -> Result<String> {
+        context.check()?;
+        // Rootless podman keeps programs for the network in the session that it finds.
+        let cancelled = Some(context.cancellation().clone());
+        let (session, note) = (self.host.rootless, self.note.clone());
+        let call = Call { cancelled, launches: true, session, note, ..self.call(args)? };
+        let args = call.args.clone();
+        let output = self.started(told(context, process::run(call, None)).await)?;
+        context.check()?;
+        self.judge(doing, args, output)
+    }
+
+    /// Whether a container that is made ready can be cut off from its network before it runs.
+    pub fn cuts_off(&self) -> bool {
+        self.table.name == "podman" && cfg!(target_os = "linux")
+    }
+
+    /// Cuts a container off that is ready and does not run yet.
+    pub async fn cut_off(&self, container: &str) -> Result<()> {
+        let doing = "failed to deny the network";
+        let space =
+            self.ask(doing, ["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container]).await?;
+        let own = std::env::current_exe()?;
+        let mut args = [CUT_OFF, space.trim()].map(str::to_owned).to_vec();
+        let call = if self.host.rootless {
+            args.splice(..0, ["unshare".to_owned(), own.to_string_lossy().into_owned()]);
+            self.call(args.clone())?
+        } else {
+            Call { program: own, args: args.clone(), ..Call::default() }
+        };
+        let output = self.started(process::run(call, None).await)?;
+        self.judge(doing, args, output).map(drop)
+    }
+
+    /// Whether root in a container is an ordinary user outside, which only docker has to be asked for.
+    pub async fn is_mapped(&self) -> Result<bool> {
+        if self.table.name != "docker" {
+            return Ok(false);
+        }
+        let args = ["info", "--format", "{{json .SecurityOptions}}"];
+        Ok(self.ask("failed to ask docker for its users", args).await?.contains("name=rootless"))
+    }
+
+    /// Whether the engine enforces limits at all. Fails if it does not.
+    pub async fn check_limits(&self) -> Result<()> {
+        let refused = |why: String| Err(Error::unsupported(why).field("limits"));
+        if !self.host.limits {
+            return refused(format!(
+                "rootless {} can't limit anything with control groups of version 1",
+                self.table.name
+            ));
+        }
+        if self.table.name != "docker" {
+            return Ok(());
+        }
+        // Docker discards with a warning what its kernel can't limit.
+        let what = "{{.MemoryLimit}} {{.CPUCfsQuota}} {{.PidsLimit}}";
+        let printed = self.ask("failed to ask docker for its limits", ["info", "--format", what]).await?;
+        if printed.contains("false") {
+            return refused(format!(
+                "the kernel of {} can't limit memory, processors and processes",
+                self.table.name
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Tells the host now and then that long work goes on, of which the engine may say nothing for minutes.
+pub async fn told<T>(context: &Context, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        match timeout(SIGN_OF_LIFE, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => context.steps().update(Progress::default()),
+        }
+    }
+}
+
+/// What a driver of this engine offers.
+pub fn capabilities(table: &Table, limits: bool) -> Capabilities {
+    let mut capabilities = Capabilities::default();
+    capabilities.status = Supported::YES;
+    capabilities.agents = Supported::YES;
+    capabilities.terminal = Supported::YES;
+    capabilities.dashboard = Supported::YES;
+    capabilities.cancellation = Supported::YES;
+    capabilities.network_policy =
+        Some(NetworkPolicyCapability::new([NetworkMode::Allow, NetworkMode::Deny], false));
+    capabilities.ports = Supported::YES;
+    capabilities.features = Supported::YES;
+    capabilities.limits = limits.then(|| LimitsCapability::new(true, true, true));
+    capabilities.runtime_secrets = table.secrets.then(Supported::default);
+    capabilities.bind_mounts = Supported::YES;
+    capabilities
+}

@@ -1,0 +1,120 @@
+//! Podman.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::failure::Trouble;
+use super::{Container, Host, Kind, Status, Table};
+
+/// The engine podman.
+#[derive(Debug)]
+pub struct Podman;
+
+impl Kind for Podman {
+    const TABLE: &'static Table = &Table {
+        name: "podman",
+        display: "Podman",
+        description: "Container-based workspaces using Podman",
+        places: &["/opt/podman/bin", "/usr/local/bin", "/opt/homebrew/bin"],
+        host_address: "host.containers.internal",
+        base_image_flag: "podman-base-image",
+        base_image_usage: "Image to build the workspace on, in place of the one in image.json",
+        secrets: true,
+        network: "podman",
+        version: &["--version"],
+        oldest: (4, 0),
+        install: "https://podman.io/docs/installation",
+        format: "json",
+        parse,
+        create,
+        exec: |command| command,
+        mount: |bind| Ok(["--mount".to_owned(), bind.mount(Some("relabel=private"))]),
+        builds_itself: true,
+        troubles: TROUBLES,
+    };
+}
+
+const TROUBLES: &[Trouble] = &[
+    Trouble {
+        signs: &["Cannot connect to Podman", "unable to connect to Podman socket", "podman machine init"],
+        what: "podman can't be reached: its machine does not run",
+        remedy: "start it: podman machine start",
+    },
+    Trouble {
+        signs: &["cannot find newuidmap", "newuidmap: executable", "exec: \"newuidmap\""],
+        what: "rootless podman needs the programs newuidmap and newgidmap",
+        remedy: "install the package uidmap (Debian, Ubuntu) or shadow-utils (Fedora)",
+    },
+    Trouble {
+        signs: &[
+            "no subuid ranges found",
+            "insufficient UIDs or GIDs available",
+            "potentially insufficient UIDs",
+        ],
+        what: "rootless podman has too few user ids",
+        remedy: "give yourself more: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER && podman system migrate",
+    },
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    id: String,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    exit_code: i32,
+    labels: Option<BTreeMap<String, String>>,
+    networks: Option<Vec<String>>,
+    #[serde(default)]
+    pod_name: String,
+    #[serde(default)]
+    pod: String,
+    #[serde(default)]
+    image: String,
+}
+
+fn parse(printed: &str) -> serde_json::Result<Vec<Container>> {
+    let rows: Vec<Row> = serde_json::from_str(printed)?;
+    let container = |row: Row| Container {
+        id: row.id,
+        name: row.names.into_iter().next().unwrap_or_default(),
+        status: Status::new(&row.state, Some(row.exit_code)),
+        labels: row.labels.unwrap_or_default(),
+        networks: row.networks.unwrap_or_default().into_iter().filter(|name| !name.is_empty()).collect(),
+        pod: [row.pod_name, row.pod].into_iter().find(|pod| !pod.is_empty()),
+        image: row.image,
+    };
+    Ok(rows.into_iter().map(container).collect())
+}
+
+fn create(host: &Host) -> Vec<String> {
+    let mut args = vec!["--http-proxy=false", "--pull=never"];
+    if !cfg!(target_os = "linux") {
+        // A container can be taken off a bridge, and put back.
+        args.push("--network=bridge");
+    }
+    if host.rootless {
+        args.push("--userns=keep-id");
+    }
+    // For containers inside the container.
+    if accessible("/dev/fuse") {
+        args.push("--device=/dev/fuse");
+    }
+    args.into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+fn accessible(path: &str) -> bool {
+    use rustix::fs::{Access, access};
+    access(Path::new(path), Access::READ_OK | Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn accessible(path: &str) -> bool {
+    Path::new(path).exists()
+}

@@ -1,0 +1,90 @@
+//! The image of a workspace: found if one of the same content is there, built otherwise.
+
+mod build;
+mod containerfile;
+mod context;
+mod packages;
+
+use std::path::PathBuf;
+
+use kdn_protocol::driver::Context;
+use kdn_protocol::{Feature, Workspace};
+
+use crate::config::{Agent, Config, Image};
+use crate::engine::Engine;
+use crate::error::Result;
+
+pub use context::BuildFolder;
+
+/// The user under whom everything runs inside.
+pub const USER: &str = "agent";
+pub const HOME: &str = "/home/agent";
+pub const SOURCES: &str = "/workspace/sources";
+/// The label that says what went into an image.
+const DIGEST: &str = "kdn.digest";
+
+/// What goes into an image.
+#[derive(Debug)]
+pub struct Recipe {
+    pub image: Image,
+    pub agent: Agent,
+    pub features: Vec<Feature>,
+    /// The ids of the user inside.
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Recipe {
+    /// From what the user wrote into the configuration, and from what kdn asks for where the user wrote nothing.
+    pub fn new(
+        config: &Config,
+        workspace: &Workspace,
+        base: Option<&String>,
+        ids: (u32, u32),
+    ) -> Result<Self> {
+        let mut image = config.image()?;
+        if let Some(base) = base {
+            image.base_image = Some(base.clone());
+        }
+        let name = &workspace.agent.name;
+        let agent = match config.agent(name)? {
+            Some(own) => own,
+            None if crate::config::names().all(|known| known != name)
+                && workspace.agent.install.is_empty() =>
+            {
+                return Err(config.unknown_agent(name));
+            }
+            None => {
+                let mut agent = Agent::known(name);
+                if !workspace.agent.install.is_empty() {
+                    agent.run_commands.clone_from(&workspace.agent.install);
+                }
+                agent
+            }
+        };
+        Ok(Self { image, agent, features: workspace.features.clone(), uid: ids.0, gid: ids.1 })
+    }
+}
+
+/// Gets the image of a recipe under the name `tag`, and returns its id.
+pub async fn get(
+    engine: &Engine,
+    recipe: &Recipe,
+    tag: &str,
+    folder: PathBuf,
+    context: &Context,
+) -> Result<String> {
+    let steps = context.steps();
+    let base = build::base(engine, &recipe.image.base(), context).await?;
+    steps.start("Creating temporary build directory", "Temporary build directory created");
+    let folder = BuildFolder::new(folder)?;
+    steps.start("Generating Containerfile", "Containerfile generated");
+    let digest = folder.fill(recipe, &base)?;
+    if let Some(id) = build::find(engine, &digest).await {
+        steps.start(format!("Using container image: {tag}"), "Container image is up to date");
+        engine.change("failed to tag the image", ["tag", &id, tag]).await?;
+        return Ok(id);
+    }
+    steps.start(format!("Building container image: {tag}"), "Container image built");
+    build::build(engine, recipe, tag, &digest, &folder, context).await
+}

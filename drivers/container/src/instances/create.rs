@@ -1,0 +1,246 @@
+//! Makes an instance: its image, then its container, which gets its name when it is complete.
+
+use kdn_protocol::driver::Context;
+use kdn_protocol::{Instance, Workspace};
+use sha2::{Digest, Sha256};
+
+use super::stop::KEEPER;
+use super::{
+    Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, ports,
+};
+use crate::engine::{Bind, Container, Status, said, told};
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::{self, HOME, Recipe, SOURCES};
+
+/// Who works inside where the host has no numbers for users.
+const NOBODYS: (u32, u32) = (1000, 1000);
+
+impl Instances {
+    /// Makes an instance for a workspace, or returns the one it has.
+    pub async fn create(&self, workspace: &Workspace, context: &Context) -> Result<Instance> {
+        let lock = self.lock(&workspace.workspace_id).await?;
+        self.under(&lock).create_locked(workspace, context).await
+    }
+
+    async fn create_locked(&self, workspace: &Workspace, context: &Context) -> Result<Instance> {
+        self.engine().check().await?;
+        if let Some(known) = self.known(workspace).await? {
+            return Ok(known);
+        }
+        network::check(&workspace.network, !workspace.ports.is_empty())?;
+        if !workspace.limits.is_empty() {
+            self.engine().check_limits().await?;
+        }
+        self.config().write_defaults()?;
+        let ids = self.ids(workspace).await?;
+        let base = workspace.options.get(self.engine().table().base_image_flag);
+        let recipe = Recipe::new(self.config(), workspace, base, ids)?;
+        let files = home::archive(&workspace.files, &workspace.mounts, ids.0, ids.1)?;
+        let tag = format!("kdn-{}", workspace.name);
+        let folder = self.storage.join("instances").join(&workspace.workspace_id);
+        let image = image::get(self.engine(), &recipe, &tag, folder, context).await?;
+        let container = self.container_name(&workspace.name);
+        let unfinished = unfinished_name(&container, &workspace.workspace_id);
+        context
+            .steps()
+            .start(format!("Creating workspace container: {container}"), "Workspace container created");
+        let made = self.make(workspace, &recipe, &image, &container, files, context).await;
+        match made {
+            Ok(instance) => Ok(instance),
+            Err(error) => {
+                let _ = self.delete(&unfinished).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The instance that the workspace has. What is left of one that was cut short is removed.
+    async fn known(&self, workspace: &Workspace) -> Result<Option<Instance>> {
+        for found in self.all().await? {
+            let same = found.container().labels.get(WORKSPACE) == Some(&workspace.workspace_id);
+            match found {
+                Found::Ours { container, facts } if same => return Ok(Some(instance(&container, &facts))),
+                Found::Ours { container, facts } if facts.name == workspace.name => {
+                    return Err(Error::new(
+                        ErrorKind::AlreadyExists,
+                        format!("container {:?} has the name {:?}", container.name, facts.name),
+                    ));
+                }
+                Found::Unfinished(container) if same => self.delete(&container.id).await?,
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn make(
+        &self,
+        workspace: &Workspace,
+        recipe: &Recipe,
+        image: &str,
+        name: &str,
+        files: Option<Vec<u8>>,
+        context: &Context,
+    ) -> Result<Instance> {
+        context.check()?;
+        // From the choice of a port until everybody can see it.
+        let has_ports = !workspace.ports.is_empty();
+        let _ports = if has_ports { Some(self.wait_for_lock("ports", context).await?) } else { None };
+        let forwards = if has_ports {
+            let others = self.engine().containers(&[format!("label={WORKSPACE}")]).await?;
+            ports::choose(&workspace.ports, &others)?
+        } else {
+            Vec::new()
+        };
+        let facts = Facts {
+            name: workspace.name.clone(),
+            container: name.to_owned(),
+            image: format!("kdn-{}", workspace.name),
+            source: workspace.source_path.to_string_lossy().into_owned(),
+            agent: workspace.agent.name.clone(),
+            command: workspace.agent.command.clone(),
+            forwards,
+        };
+        let args = self.arguments(workspace, recipe, image, &facts)?;
+        let printed = self
+            .engine()
+            .change(&format!("failed to create {} container", self.engine().table().name), args)
+            .await
+            .map_err(explain)?;
+        let id = printed.lines().rev().map(str::trim).find(|line| super::is_container_id(line));
+        let id =
+            id.ok_or_else(|| Error::internal(format!("no id of a container was printed: {printed:?}")))?;
+        context.check()?;
+        if let Some(files) = files {
+            let target = format!("{id}:{HOME}");
+            let copied =
+                self.engine().feed("failed to copy files into the container", ["cp", "-", &target], files);
+            told(context, copied).await?;
+        }
+        context.check()?;
+        let container = Container {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            status: Status::Stopped(None),
+            labels: [(WORKSPACE.to_owned(), workspace.workspace_id.clone())].into(),
+            ..Container::default()
+        };
+        self.learn(&container, &facts)?;
+        if let Err(error) = self.engine().change("failed to name the container", ["rename", id, name]).await {
+            self.forget(id);
+            return Err(explain(error));
+        }
+        Ok(instance(&container, &facts))
+    }
+
+    /// The arguments of `create`.
+    fn arguments(
+        &self,
+        workspace: &Workspace,
+        recipe: &Recipe,
+        image: &str,
+        facts: &Facts,
+    ) -> Result<Vec<String>> {
+        let table = self.engine().table();
+        let label = serde_json::to_string(facts).map_err(|error| Error::internal(error.to_string()))?;
+        let mut args = vec![
+            "create".to_owned(),
+            format!("--name={}", unfinished_name(&facts.container, &workspace.workspace_id)),
+            format!("--label={WORKSPACE}={}", workspace.workspace_id),
+            format!("--label={SCOPE}={}", self.scope),
+            format!("--label={INSTANCE}={label}"),
+            "--init".to_owned(),
+            "--no-healthcheck".to_owned(),
+            format!("--workdir={SOURCES}"),
+            "--entrypoint=/bin/sh".to_owned(),
+        ];
+        args.extend((table.create)(self.engine().host()));
+        args.extend(facts.forwards.iter().map(ports::publish));
+        add_limits(workspace, &mut args);
+        let set = |name: &str| workspace.environment.iter().any(|variable| variable.name == name);
+        let wanted = recipe.agent.env_vars.iter().filter(|(name, _)| !set(name));
+        args.extend(wanted.map(|(name, value)| format!("--env={name}={value}")));
+        for (index, variable) in workspace.environment.iter().enumerate() {
+            match (&variable.value, &variable.secret) {
+                (Some(value), _) => args.push(format!("--env={}={value}", variable.name)),
+                (None, Some(secret)) if [secret, &variable.name].iter().any(|name| name.contains(',')) => {
+                    let message = format!(
+                        "secret {secret:?} can't be the variable {:?}: a name has a comma",
+                        variable.name
+                    );
+                    return Err(Error::invalid_workspace(format!("environment[{index}]"), message));
+                }
+                (None, Some(secret)) => {
+                    args.push(format!("--secret={secret},type=env,target={}", variable.name));
+                }
+                (None, None) => {}
+            }
+        }
+        let label = self.engine().host().labels;
+        let host = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let source = host(&workspace.source_path);
+        args.extend((table.mount)(&Bind { host: &source, target: SOURCES, read_only: false, label })?);
+        for mount in &workspace.mounts {
+            let bind =
+                Bind { host: &host(&mount.host), target: &mount.target, read_only: mount.read_only, label };
+            args.extend((table.mount)(&bind)?);
+        }
+        args.extend([image, "-c", KEEPER].map(str::to_owned));
+        Ok(args)
+    }
+
+    /// The container of a workspace: a name that is its own also among those of other storage folders.
+    fn container_name(&self, workspace: &str) -> String {
+        let scope = Sha256::digest(self.scope.as_bytes());
+        format!("kdn-{workspace}-{}", data_encoding::HEXLOWER.encode(&scope[..4]))
+    }
+
+    /// The ids of the user inside: who owns on the host what is made in the sources.
+    async fn ids(&self, workspace: &Workspace) -> Result<(u32, u32)> {
+        let host = self.engine().host();
+        if !host.rootless && self.engine().is_mapped().await? {
+            // Root inside is the user outside.
+            return Ok((0, 0));
+        }
+        #[cfg(unix)]
+        if host.ids.is_some_and(|(uid, _)| uid == 0) {
+            use std::os::unix::fs::MetadataExt;
+            let metadata = std::fs::metadata(&workspace.source_path)?;
+            return Ok((metadata.uid(), metadata.gid()));
+        }
+        let _ = workspace;
+        Ok(host.ids.unwrap_or(NOBODYS))
+    }
+}
+
+/// The arguments for limits.
+fn add_limits(workspace: &Workspace, args: &mut Vec<String>) {
+    let limits = &workspace.limits;
+    if let Some(bytes) = limits.memory_bytes {
+        // Without room for more in the swap.
+        args.extend([format!("--memory={bytes}"), format!("--memory-swap={bytes}")]);
+    }
+    args.extend(limits.cpus.map(|cpus| format!("--cpus={cpus}")));
+    args.extend(limits.pids.map(|pids| format!("--pids-limit={pids}")));
+}
+
+/// The name of a container while it is being made: its own, also when two workspaces want one name.
+fn unfinished_name(container: &str, workspace: &str) -> String {
+    format!("{container}{UNFINISHED}-{workspace:.8}")
+}
+
+/// What is in the way of a new container, if it is not the engine.
+fn explain(error: Error) -> Error {
+    let said = said(&error);
+    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let mut new = if has(&["no such secret", "no secret with name"]) {
+        Error::invalid_workspace("environment", "a secret of the environment is not in the engine's store")
+            .hint("create it: podman secret create NAME FILE")
+    } else if has(&["already in use"]) {
+        Error::new(ErrorKind::AlreadyExists, "another container has the name of this one")
+    } else {
+        return error;
+    };
+    new.data.command = error.data.command;
+    new
+}

@@ -1,0 +1,112 @@
+//! Starts an instance.
+
+use std::path::Path;
+
+use kdn_protocol::driver::Context;
+use kdn_protocol::{Instance, NetworkMode, StartParams};
+
+use super::{Facts, Found, Instances, instance, network};
+use crate::engine::{Container, Status, said};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Instances {
+    /// Starts an instance; one that runs stays as it is.
+    pub async fn start(&self, params: &StartParams, context: &Context) -> Result<Instance> {
+        let lock = self.lock_instance(&params.id).await?;
+        self.under(&lock).start_locked(params, context).await
+    }
+
+    async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
+        // A stale answer does no harm where the container is cut off only once it is ready.
+        let found = match self.just_seen(&params.id).filter(|_| self.engine().cuts_off()) {
+            Some(found) => found,
+            None => self.find(&params.id).await?,
+        };
+        let (mut container, facts) = match found {
+            Found::Ours { container, facts } => (container, facts),
+            Found::Unfinished(_) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidState,
+                    "the creation of this workspace was cut short",
+                )
+                .hint("remove it, and make it anew"));
+            }
+            Found::Foreign(container) if container.status == Status::Running => {
+                return self.info(&params.id).await;
+            }
+            Found::Foreign(_) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidState,
+                    "this workspace was made by an older kdn, in a pod",
+                )
+                .hint("make it anew: kdn remove, then kdn init; the project folder stays as it is"));
+            }
+        };
+        if container.status == Status::Running {
+            return Ok(instance(&container, &facts));
+        }
+        network::check(&params.network, !facts.forwards.is_empty())?;
+        context.steps().start(format!("Starting container: {}", container.name), "Container started");
+        if container.status == Status::Paused {
+            // It takes no other network while it is paused.
+            self.engine().change("failed to resume the container", ["unpause", &container.id]).await?;
+            self.engine()
+                .change("failed to stop the container", ["stop", "--time", "0", &container.id])
+                .await?;
+        }
+        let started = self.start_under(&container, &params.network, context).await;
+        if context.check().is_err() {
+            // It may have started all the same.
+            self.engine()
+                .change("failed to stop the container", ["stop", "--time", "0", &container.id])
+                .await?;
+            if params.network.mode == NetworkMode::Deny && self.engine().cuts_off() {
+                let _ =
+                    self.engine().change("failed to clean up", ["container", "cleanup", &container.id]).await;
+            }
+            return Err(Error::cancelled());
+        }
+        started.map_err(|error| explain(error, &container, &facts))?;
+        container.status = Status::Running;
+        Ok(instance(&container, &facts))
+    }
+}
+
+/// What is in the way of a start, if it is not the engine.
+fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
+    let said = said(&error);
+    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let because = |kind, message: String| {
+        let mut new = Error::new(kind, message);
+        new.data.command.clone_from(&error.data.command);
+        new
+    };
+    if has(&["no such container", "no container with name or id"]) {
+        return Error::instance_not_found(&container.id);
+    }
+    if has(&["address already in use", "port is already allocated", "ports are not available"]) {
+        let named = |forward: &&kdn_protocol::Forward| said.contains(&format!(":{}", forward.port));
+        let all = || facts.forwards.iter();
+        let ports: Vec<String> = if all().any(|forward| named(&forward)) {
+            all().filter(named).map(|forward| forward.port.to_string()).collect()
+        } else {
+            all().map(|forward| forward.port.to_string()).collect()
+        };
+        let message = format!("failed to start the container: host port {} is taken", ports.join(" or "));
+        return because(ErrorKind::Unavailable, message).hint("end the program that holds it, and try again");
+    }
+    if has(&["no such secret", "no secret with name"]) {
+        let message =
+            "failed to start the container: a secret of its environment is not in the engine's store";
+        let mut error = because(ErrorKind::InvalidWorkspace, message.to_owned())
+            .hint("create it: podman secret create NAME FILE");
+        error.data.field_path = Some("environment".to_owned());
+        return error;
+    }
+    if has(&["statfs ", "bind source path does not exist"]) || !Path::new(&facts.source).exists() {
+        let message =
+            format!("failed to start the container: {} or a mount is not there any more", facts.source);
+        return because(ErrorKind::InvalidState, message).hint("put it back, or make the workspace anew");
+    }
+    error
+}
