@@ -5,19 +5,22 @@ use kdn_protocol::driver::{Context, Progress};
 
 use super::{BuildFolder, DIGEST, Recipe};
 use crate::engine::Engine;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The id of the base image, which is pulled if it is not there.
 pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Result<String> {
     let id =
         || engine.ask("failed to look for the base image", ["image", "inspect", "--format", "{{.Id}}", name]);
-    if let Ok(id) = id().await {
-        return Ok(id.trim().to_owned());
+    match id().await {
+        Ok(id) => return Ok(id.trim().to_owned()),
+        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        Err(_) => {}
     }
     context.steps().start(format!("Pulling base image: {name}"), "Base image pulled");
     let log = context.log().clone();
     let mut sink = |stream: Stream, line: &str| log.write(stream, line);
-    engine.work("failed to pull the base image", ["pull", name], false, context, &mut sink).await?;
+    let doing = format!("failed to pull the base image {name}");
+    engine.work(&doing, ["pull", name], false, context, &mut sink).await?;
     Ok(id().await?.trim().to_owned())
 }
 
