@@ -230,12 +230,16 @@ impl Engine {
         }
     }
 
-    /// Runs a command that leaves processes on the host.
-    pub async fn launch<const N: usize>(&self, doing: &str, args: [&str; N]) -> Result<String> {
+    /// Runs a command that leaves processes on the host; it is cut short when its request is cancelled.
+    pub async fn launch(&self, doing: &str, args: [&str; 2], context: &Context) -> Result<String> {
+        context.check()?;
         // Rootless podman keeps programs for the network in the session that it finds.
-        let call = Call { session: self.host.rootless, note: self.note.clone(), ..self.call(args)? };
+        let cancelled = Some(context.cancellation().clone());
+        let (session, note) = (self.host.rootless, self.note.clone());
+        let call = Call { session, note, cancelled, ..self.call(args)? };
         let args = call.args.clone();
         let output = self.started(process::run(call, None).await)?;
+        context.check()?;
         self.judge(doing, args, output)
     }
 

@@ -118,15 +118,18 @@ impl Instances {
                 .await?;
         }
         context.check()?;
-        self.engine().change("failed to name the container", ["rename", id, name]).await.map_err(explain)?;
-        let labels = [(WORKSPACE.to_owned(), workspace.workspace_id.clone())].into();
         let container = Container {
             id: id.to_owned(),
             name: name.to_owned(),
             status: Status::Stopped(None),
-            labels,
+            labels: [(WORKSPACE.to_owned(), workspace.workspace_id.clone())].into(),
             ..Container::default()
         };
+        self.learn(&container, &facts)?;
+        if let Err(error) = self.engine().change("failed to name the container", ["rename", id, name]).await {
+            self.forget(id);
+            return Err(explain(error));
+        }
         Ok(instance(&container, &facts))
     }
 

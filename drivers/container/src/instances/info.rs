@@ -29,6 +29,7 @@ impl Instances {
     /// The state of one instance now.
     pub async fn info(&self, id: &str) -> Result<Instance> {
         let found = self.find(id).await?;
+        self.see(id, &found);
         let mut seen = self.tell(found).ok_or_else(|| Error::instance_not_found(id))?;
         self.tell_memory(std::slice::from_mut(&mut seen)).await;
         Ok(seen)
@@ -48,8 +49,9 @@ impl Instances {
             return Ok(ListResult::default());
         }
         self.sweep().await;
-        let mut all: Vec<Instance> =
-            self.all().await?.into_iter().filter_map(|found| self.tell(found)).collect();
+        let all = self.all().await?;
+        self.forget_others(&all.iter().map(|found| found.container().id.as_str()).collect::<Vec<_>>());
+        let mut all: Vec<Instance> = all.into_iter().filter_map(|found| self.tell(found)).collect();
         if let Some(wanted) = &params.workspace_ids {
             all.retain(|instance| wanted.contains(&instance.workspace_id));
         }

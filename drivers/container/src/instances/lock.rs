@@ -12,31 +12,21 @@ use crate::process;
 
 /// How often a lock is tried again.
 const TICK: Duration = Duration::from_millis(10);
-/// How long a change waits for the end of what a killed driver has left running; it answers `busy` then.
-const CHANGE: Duration = Duration::from_secs(10);
+/// How long a change waits for the end of what a killed driver has left running, before it ends that.
+const CHANGE: Duration = Duration::from_secs(5);
 /// The same for a listing, for which the host does not wait long.
-const LIST: Duration = Duration::from_millis(1400);
+const LIST: Duration = Duration::from_millis(1000);
 
 /// A locked file, there only while it is locked.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// Closed, and thereby unlocked, after the file is gone. Absent: the file stays.
-    file: Option<File>,
-}
-
-impl Lock {
-    /// Unlocks the file, and leaves it.
-    fn leave(mut self) {
-        self.file = None;
-    }
+    /// Closed, and thereby unlocked, after the file is gone.
+    _file: File,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.file.is_none() {
-            return;
-        }
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             // Not if another lock is in it.
@@ -110,12 +100,8 @@ impl Instances {
             };
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => {
-                    let lock = Lock { path, file: Some(file) };
-                    if process::has_ended(&lock.path, patience).await {
-                        return Ok(Some(lock));
-                    }
-                    lock.leave();
-                    return Ok(None);
+                    process::end_noted(&path, patience).await;
+                    return Ok(Some(Lock { path, _file: file }));
                 }
                 // Its holder has removed it in between.
                 Ok(()) => {}

@@ -3,6 +3,7 @@
 mod create;
 mod home;
 mod info;
+mod known;
 mod lock;
 mod network;
 mod ports;
@@ -12,6 +13,7 @@ mod stop;
 mod terminal;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use kdn_protocol::{Forward, Instance};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::engine::{Container, Engine};
 use crate::error::{Error, Result};
+
+use known::Seen;
 
 /// The label with the workspace's id.
 const WORKSPACE: &str = "kdn.workspace";
@@ -54,9 +58,11 @@ pub struct Instances {
     scope: String,
     /// The size of a page of `list`, in bytes.
     page: usize,
+    seen: Arc<Mutex<Option<Seen>>>,
 }
 
 /// A container of ours.
+#[derive(Debug, Clone)]
 enum Found {
     Ours {
         container: Container,
@@ -82,7 +88,7 @@ impl Instances {
     pub fn new(engine: Engine, storage: PathBuf, page: usize) -> Self {
         let config = Config::new(&storage, engine.table().name);
         let scope = storage.to_string_lossy().into_owned();
-        Self { engine, storage, config, scope, page }
+        Self { engine, storage, config, scope, page, seen: Arc::default() }
     }
 
     pub const fn engine(&self) -> &Engine {

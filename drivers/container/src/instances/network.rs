@@ -1,5 +1,6 @@
 //! The network policy of a start: before anything runs inside, the container is cut off from its network, or not.
 
+use kdn_protocol::driver::Context;
 use kdn_protocol::{Network, NetworkMode};
 
 use super::Instances;
@@ -19,7 +20,12 @@ pub(super) fn check(network: &Network, has_ports: bool) -> Result<()> {
 
 impl Instances {
     /// Starts a stopped container, under a policy.
-    pub(super) async fn start_under(&self, container: &Container, network: &Network) -> Result<()> {
+    pub(super) async fn start_under(
+        &self,
+        container: &Container,
+        network: &Network,
+        context: &Context,
+    ) -> Result<()> {
         let (engine, id, deny) = (self.engine(), container.id.as_str(), network.mode == NetworkMode::Deny);
         let doing = "failed to start the container";
         if container.status == Status::Ready {
@@ -29,13 +35,13 @@ impl Instances {
         if !engine.cuts_off() {
             self.connect(container, deny).await?;
         } else if deny {
-            engine.launch(doing, ["init", id]).await?;
+            engine.launch(doing, ["init", id], context).await?;
             if let Err(error) = engine.cut_off(id).await {
                 engine.change(doing, ["container", "cleanup", id]).await?;
                 return Err(error);
             }
         }
-        engine.launch(doing, ["start", id]).await.map(drop)
+        engine.launch(doing, ["start", id], context).await.map(drop)
     }
 
     /// Takes a stopped container off all networks, or puts it back on one.

@@ -23,6 +23,7 @@ impl Instances {
         let found = match self.find(id).await {
             Err(error) if error.kind() == ErrorKind::InstanceNotFound => {
                 self.forget_pod(id);
+                self.forget(id);
                 return Ok(());
             }
             found => found?,
@@ -47,7 +48,10 @@ impl Instances {
                 self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
                 self.forget_pod(id);
             }
-            _ => self.delete(&container.id).await?,
+            _ => {
+                self.delete(&container.id).await?;
+                self.forget(id);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Starts an instance.
 
 use kdn_protocol::driver::Context;
-use kdn_protocol::{Instance, StartParams, State};
+use kdn_protocol::{Instance, NetworkMode, StartParams};
 
 use super::{Facts, Found, Instances, instance, network};
 use crate::engine::{Container, Status};
@@ -15,7 +15,12 @@ impl Instances {
     }
 
     async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
-        let (mut container, facts) = match self.find(&params.id).await? {
+        // A stale answer does no harm where the container is cut off only once it is ready.
+        let found = match self.just_seen(&params.id).filter(|_| self.engine().cuts_off()) {
+            Some(found) => found,
+            None => self.find(&params.id).await?,
+        };
+        let (mut container, facts) = match found {
             Found::Ours { container, facts } => (container, facts),
             Found::Unfinished(_) => {
                 return Err(Error::new(
@@ -47,18 +52,20 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
-        context.check()?;
-        if let Err(error) = self.start_under(&container, &params.network).await {
-            return Err(explain(error, &container, &facts));
-        }
+        let started = self.start_under(&container, &params.network, context).await;
         if context.check().is_err() {
+            // It may have started all the same.
             self.engine()
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
+            if params.network.mode == NetworkMode::Deny && self.engine().cuts_off() {
+                let _ =
+                    self.engine().change("failed to clean up", ["container", "cleanup", &container.id]).await;
+            }
             return Err(Error::cancelled());
         }
+        started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
-        debug_assert_eq!(instance(&container, &facts).state, State::Running);
         Ok(instance(&container, &facts))
     }
 }

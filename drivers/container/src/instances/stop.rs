@@ -22,13 +22,20 @@ impl Instances {
     }
 
     async fn stop_locked(&self, params: &StopParams, context: &Context) -> Result<Instance> {
+        let grace = params.grace_seconds.to_string();
+        if let Some((facts, stopped)) = self.recall(&params.id, Status::Stopped(None)) {
+            context.steps().start(format!("Stopping container: {}", facts.container), "Container stopped");
+            let args = ["stop", "--time", &grace, &facts.container];
+            if self.engine().change("failed to stop the container", args).await.is_ok() {
+                return Ok(stopped);
+            }
+        }
         let found = self.find(&params.id).await?;
         let container = found.container().clone();
         if container.status != Status::Running {
             return self.info(&params.id).await;
         }
         context.steps().start(format!("Stopping container: {}", container.name), "Container stopped");
-        let grace = params.grace_seconds.to_string();
         let args: Vec<&str> = match (&found, &container.pod) {
             (Found::Foreign(_), Some(pod)) => vec!["pod", "stop", "--time", &grace, pod],
             _ => vec!["stop", "--time", &grace, &container.id],

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::role::SESSION;
 
-pub use orphan::has_ended;
+pub use orphan::end_noted;
 
 /// How much of stdout is kept, in bytes; nothing that is read here comes near.
 const STDOUT: usize = 64 * 1024 * 1024;

@@ -25,21 +25,17 @@ pub(super) fn note(path: &Path, id: u32, nested: bool) -> Option<Note> {
     Some(Note(path.to_owned()))
 }
 
-/// Waits until the command that a file tells of has ended; `false` if it takes longer than `patience`.
-pub async fn has_ended(path: &Path, patience: Duration) -> bool {
-    let Some(orphan) = Orphan::read(path) else { return true };
+/// Waits until the command that a file tells of has ended, and ends it if it takes longer than `patience`.
+pub async fn end_noted(path: &Path, patience: Duration) {
+    let Some(orphan) = Orphan::read(path) else { return };
     let asked = Instant::now();
-    while orphan.runs() && !orphan.nested {
-        if asked.elapsed() > patience {
-            return false;
-        }
+    while orphan.runs() && !orphan.nested && asked.elapsed() < patience {
         tokio::time::sleep(TICK).await;
     }
     if orphan.runs() {
         orphan.end().await;
     }
     let _ = files::write(path, b"");
-    true
 }
 
 /// A command whose driver was killed.

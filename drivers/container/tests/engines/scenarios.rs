@@ -249,7 +249,7 @@ fn limits(world: &World) {
 fn renamed(world: &World) {
     world.init(&["--start"]);
     let id = world.containers().remove(0);
-    world.engine.call(&["rename", &id, &format!("taken-over-{:.12}", id)]);
+    world.engine.call(&["rename", &id, &format!("taken-over-{id:.12}")]);
     assert_eq!(world.states(), [("app".into(), "error".into())]);
     let refused = world.fail(&["start", "app"]);
     assert!(refused.contains("instance not found"), "{refused}");

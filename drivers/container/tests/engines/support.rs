@@ -47,28 +47,21 @@ impl Engine {
 
     /// A program, run as the engine's user with nothing but what the engine needs in its environment.
     pub(crate) fn command(self, program: impl Into<OsString>) -> Command {
-        let mut command = match (self, rootless()) {
-            (Self::Rootless, Some(user)) => {
-                let mut command = Command::new("setpriv");
-                command
-                    .args(["--reuid", &user.name, "--regid", &user.name, "--init-groups"])
-                    .arg(program.into());
-                command
-                    .env_clear()
-                    .env("HOME", &user.home)
-                    .env("XDG_RUNTIME_DIR", format!("/run/user/{}", user.id));
-                command
-            }
-            _ => {
-                let mut command = Command::new(program.into());
-                command.env_clear();
-                for name in ["HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "CONTAINERS_STORAGE_CONF"] {
-                    command.envs(env::var_os(name).map(|value| (name, value)));
-                }
-                command
-            }
-        };
-        for name in ["PATH", "CONTAINERS_CONF"] {
+        let mut command = Command::new(program.into());
+        let mut passed = vec!["PATH", "CONTAINERS_CONF"];
+        if let (Self::Rootless, Some(user)) = (self, rootless()) {
+            let program = command.get_program().to_owned();
+            command = Command::new("setpriv");
+            command.args(["--reuid", &user.name, "--regid", &user.name, "--init-groups"]).arg(program);
+            command
+                .env_clear()
+                .env("HOME", &user.home)
+                .env("XDG_RUNTIME_DIR", format!("/run/user/{}", user.id));
+        } else {
+            command.env_clear();
+            passed.extend(["HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "CONTAINERS_STORAGE_CONF"]);
+        }
+        for name in passed {
             command.envs(env::var_os(name).map(|value| (name, value)));
         }
         command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
