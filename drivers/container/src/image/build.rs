@@ -72,10 +72,12 @@ pub(super) async fn build(
         log.write(stream, line);
     };
     let doing = format!("failed to build {} image", engine.table().name);
-    engine
-        .work(&doing, args, true, context, &mut sink)
-        .await
-        .map_err(|error| error.hint("run kdn init with --show-logs to see the whole output of the build"))?;
+    engine.work(&doing, args, true, context, &mut sink).await.map_err(|error| match error.kind() {
+        ErrorKind::BackendFailed => {
+            error.hint("run kdn init with --show-logs to see the whole output of the build")
+        }
+        _ => error,
+    })?;
     find(engine, digest)
         .await
         .ok_or_else(|| Error::internal("the image that was built is not there"))
