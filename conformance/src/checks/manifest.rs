@@ -141,7 +141,8 @@ fn constant(cx: &Cx, method: &str) -> Result<(), Stop> {
 /// The best of three, as the machine may be busy with something else.
 fn type_soon(cx: &mut Cx) -> Result<(), Stop> {
     let mut best = Duration::MAX;
-    for _ in 0..3 {
+    // Once is enough, on a machine that does much else.
+    for _ in 0..6 {
         let started = Instant::now();
         cx.start()?.ok("type", &json!({}))?;
         best = best.min(started.elapsed());
@@ -149,7 +150,7 @@ fn type_soon(cx: &mut Cx) -> Result<(), Stop> {
             return Ok(());
         }
     }
-    crate::stop::fail!("type was answered {:.1} s after the start, three times", best.as_secs_f64())
+    crate::stop::fail!("type was answered {:.1} s after the start at best", best.as_secs_f64())
 }
 
 fn without_backend(cx: &Cx, method: &str) -> Result<(), Stop> {

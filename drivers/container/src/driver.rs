@@ -82,6 +82,10 @@ impl<K: Kind> Driver for ContainerDriver<K> {
         Ok(ListAgentsResult::new(self.instances.config().agents()))
     }
 
+    async fn dashboard(&self, id: String) -> Result<String> {
+        self.instances.dashboard(&id).await
+    }
+
     async fn terminal(&self, params: TerminalParams) -> Result<Plan> {
         self.instances.terminal(params).await
     }

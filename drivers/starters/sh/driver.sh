@@ -266,11 +266,11 @@ fail() { # <kind> <message> [<fieldPath> [<hint>]]
     ' "$1" "$(printf %.300s "$2")" "$3" ${4:+"$4"} || finish
 }
 request() { # <id> <method> <arguments>...
-  id=$1 method=$2 open='' next='' && shift 2
+  trap finish TERM && id=$1 method=$2 open='' next='' && shift 2
   [ ! -d "$storage" ] || exec 9<"$storage"
   case $method in start | stop | remove) [ ! -d "$storage" ] || lock ;; esac
   case $method in create | list) "$method" "$@" ;; *) of_instance "$@" ;; esac
-  exec 9<&-
+  exec 9<&- && trap - TERM # a trap may miss a signal that comes just before `read`; the end of the shell can't
 }
 finish() { # [<status>]: rolls back what is under way [LIFE-25], and ends the readers
   trap '' TERM
@@ -295,5 +295,5 @@ jq -nRr --unbuffered --arg type "$type" --arg version "$version" --arg about "$a
   <&7 >&6 3<&- 4<&- 5<&- & jq=$!
 exec 4<&- 5<&- 6<&- 7<&-
 storage='' making='' job='' id=null
-trap finish TERM && trap '' PIPE # so that printf fails when nobody reads on [LIFE-26]
+trap '' PIPE # so that printf fails when nobody reads on [LIFE-26]
 while IFS= read -r command <&3; do eval "$command"; done; finish

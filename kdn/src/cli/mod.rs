@@ -8,6 +8,7 @@ mod help;
 mod root;
 mod run;
 mod signals;
+mod switches;
 mod usage;
 
 pub(crate) use root::{

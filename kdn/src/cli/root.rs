@@ -14,7 +14,7 @@ use crate::commands::{
 /// A workspace is a project directory and an instance of a runtime: a sandbox, a container, a pod. The agent works
 /// on your files, and sees little else of your machine.
 #[derive(Debug, Parser)]
-#[command(name = "kdn", version = concat!("version ", env!("CARGO_PKG_VERSION")), max_term_width = 100)]
+#[command(name = "kdn", version = concat!("version ", env!("CARGO_PKG_VERSION")), max_term_width = 100, args_override_self = true)]
 #[command(after_help = "Examples:
   kdn init ~/src/my-project --agent claude
   kdn terminal my-project

@@ -8,7 +8,7 @@ use super::{
     Cli, Command, ConfigCommand, ProviderCommand, RuntimeCommand, SecretCommand, ServiceCommand,
     WorkspaceCommand, completion,
     driver_flags::{self, Extended},
-    signals, usage,
+    signals, switches, usage,
 };
 use crate::{
     commands::{Context, args::DriverOptions},
@@ -45,6 +45,7 @@ async fn run(args: Vec<OsString>, env: Env) -> u8 {
         Ok(context) => context,
         Err(error) => return fail(&error, usage::wants_json(&args)),
     };
+    let args = switches::plain(args, super::help::command);
     let (cli, options) = match parse(&args, &context).await {
         Ok(parsed) => parsed,
         Err(End::Printed) => return 0,

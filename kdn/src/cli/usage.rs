@@ -10,8 +10,17 @@ use crate::output::CommandError;
 /// Whether the arguments ask for JSON, as far as can be told when they do not fit.
 pub(super) fn wants_json(args: &[OsString]) -> bool {
     let words: Vec<&str> = args.iter().map_while(|arg| arg.to_str().filter(|arg| *arg != "--")).collect();
-    words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
-        || words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+    // `-vo json`, `-vojson`: before it, only letters can be, each of which is a flag.
+    let ends_in_o = |word: &str| {
+        let letters = word.strip_prefix('-').and_then(|word| word.strip_suffix('o'));
+        letters.is_some_and(|letters| letters.bytes().all(|byte| byte.is_ascii_alphabetic()))
+    };
+    let has_value = |word: &str| {
+        let flag = word.strip_suffix("json").map(|flag| flag.strip_suffix('=').unwrap_or(flag));
+        flag.is_some_and(ends_in_o) || word == "--output=json"
+    };
+    words.windows(2).any(|pair| pair[1] == "json" && (pair[0] == "--output" || ends_in_o(pair[0])))
+        || words.iter().any(|word| has_value(word))
 }
 
 /// What is wrong with the arguments, and what to do.
@@ -48,6 +57,9 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
                 format!("{} cannot be used with {}", flag(&invalid), flag(&other))
             }
         }
+        ErrorKind::TooManyValues => {
+            format!("{} takes no value but true and false: {value:?}", flag(&invalid))
+        }
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
     let mut explained = CommandError::usage(message);
@@ -57,7 +69,9 @@ pub(super) fn explain(error: &clap::Error, args: &[OsString]) -> CommandError {
             explained = explained.with_hint(format!("Did you mean {suggested}?"));
         }
     }
-    explained.with_hint(format!("Run '{} --help' for its usage", place.path))
+    // `help` has no help of its own.
+    let path = place.path.strip_suffix(" help").unwrap_or(&place.path);
+    explained.with_hint(format!("Run '{path} --help' for its usage"))
 }
 
 fn unknown(arg: &str, is_flag: bool, place: &Place) -> String {

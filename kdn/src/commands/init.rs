@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use kdn_protocol::{
     Empty, Readiness,
     host::{Session, ignore_events},
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The runtime of those who choose none, where it is ready.
-const DEFAULT_RUNTIME: &str = "sandbox";
+pub(super) const DEFAULT_RUNTIME: &str = "sandbox";
 const NO_RUNTIME: &str =
     "runtime is required: use --runtime flag or set KDN_DEFAULT_RUNTIME environment variable";
 const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_AGENT environment variable";
@@ -34,7 +35,7 @@ const NO_AGENT: &str = "agent is required: use --agent flag or set KDN_DEFAULT_A
   kdn init --name review --agent goose --model ollama::qwen3")]
 pub(crate) struct Args {
     /// Project directory
-    #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".")]
+    #[arg(value_name = "SOURCES-DIRECTORY", default_value = ".", value_parser = any_path())]
     pub(super) sources: PathBuf,
     /// Runtime [default: $KDN_DEFAULT_RUNTIME, else sandbox where it is ready]
     #[arg(short, long, value_name = "RUNTIME")]
@@ -52,7 +53,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "PROJECT")]
     pub(super) project: Option<String>,
     /// Folder of the workspace's configuration [default: .kaiden in the project directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = any_path())]
     pub(super) workspace_configuration: Option<PathBuf>,
     /// Print the merged configuration, and make nothing
     #[arg(long)]
@@ -60,6 +61,9 @@ pub(crate) struct Args {
     /// Start the workspace too [default: $KDN_INIT_AUTO_START]
     #[arg(long)]
     start: bool,
+    /// Do not start the workspace, in spite of $KDN_INIT_AUTO_START
+    #[arg(long, overrides_with = "start")]
+    no_start: bool,
     /// Print the whole workspace, not only its id
     #[arg(short, long)]
     verbose: bool,
@@ -75,23 +79,25 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
     let json = args.output.is_json();
     let report = Report::new(context, args.progress, args.logs, json)?;
     let manager = context.reporting_manager(&report);
-    let (session, agent) = choose(&args, context, &manager).await?;
+    let runtime = given(args.runtime.as_ref()).or_else(|| context.env.default_runtime.clone());
+    let Some(agent) = given(args.agent.as_ref()).or_else(|| context.env.default_agent.clone()) else {
+        return Err(no_agent(&manager, runtime.as_deref()).await);
+    };
+    let request = Request::new(&args, context, agent, &manager.notes)?;
+    if args.dump_config {
+        stream::stdout(&json::pretty(&request.config))?;
+        return Ok(0);
+    }
+    let session = open(&manager, runtime.as_deref()).await?;
     let manifest = session.manifest();
     if manifest.experimental && !json {
         manager.notes.say(&format!("⚠️  {} runtime support is experimental", manifest.display_name));
     }
-    let request = Request::new(&args, context, agent, &manager.notes);
-    if args.dump_config {
-        session.close().await;
-        stream::stdout(&json::pretty(&request?.config))?;
-        return Ok(0);
-    }
     let asked = async {
-        let request = request?;
         let features = request.config.features.clone();
         let new = request.into_new(context, options, manifest, &manager.notes)?;
         let mut new = check_options(&session, new).await?;
-        new.start = args.start || context.env.init_auto_start;
+        new.start = args.start || (context.env.init_auto_start && !args.no_start);
         let stage = features::add(&mut new, features, &session, context, &report).await?;
         Ok((new, stage))
     };
@@ -119,28 +125,36 @@ pub(crate) async fn run(args: Args, options: DriverOptions, context: &Context) -
     }
 }
 
-/// Opens a session with the runtime of the workspace, and settles the agent.
-async fn choose(
-    args: &Args,
-    context: &Context,
-    manager: &Manager,
-) -> Result<(Session, String), CommandError> {
-    // An empty value counts as not given, as scripts pass on variables that may not be set.
-    let given = |flag: &Option<String>, default: &Option<String>| {
-        flag.clone().filter(|value| !value.is_empty()).or_else(|| default.clone())
-    };
-    let chosen = given(&args.runtime, &context.env.default_runtime);
-    let agent = given(&args.agent, &context.env.default_agent);
-    let session = match chosen {
-        Some(kind) => manager.open(&manager.catalog.find(&kind)?).await?,
-        None => default_runtime(manager).await?,
-    };
-    if let Some(agent) = agent {
-        return Ok((session, agent));
+/// An empty path is the current folder, as it is in the working of paths elsewhere.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// An empty value counts as not given, as scripts pass on variables that may not be set.
+fn given(flag: Option<&String>) -> Option<String> {
+    flag.filter(|value| !value.is_empty()).cloned()
+}
+
+/// Opens a session with the runtime of the workspace.
+async fn open(manager: &Manager, runtime: Option<&str>) -> Result<Session, CommandError> {
+    match runtime {
+        Some(kind) => Ok(manager.open(&manager.catalog.find(kind)?).await?),
+        None => default_runtime(manager).await,
     }
-    let found = known_agents(&session).await;
-    session.close().await;
-    Err(CommandError::new(NO_AGENT).with_hint(format!("Agents found: {}", found.join(", "))))
+}
+
+/// The error of who names no agent, or what is wrong with the runtime that could list them.
+async fn no_agent(manager: &Manager, runtime: Option<&str>) -> CommandError {
+    let found = match open(manager, runtime).await {
+        Ok(session) => {
+            let found = known_agents(&session).await;
+            session.close().await;
+            found
+        }
+        Err(error) if runtime.is_none() => return error,
+        Err(_) => agents::names().map(str::to_owned).collect(),
+    };
+    CommandError::new(NO_AGENT).with_hint(format!("Agents found: {}", found.join(", ")))
 }
 
 async fn default_runtime(manager: &Manager) -> Result<Session, CommandError> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use kdn_protocol::State;
 
 use super::{Context, WorkspaceResult, listing::Items};
 use crate::{
@@ -79,7 +80,7 @@ fn table(live: &[Live], refreshed: bool, context: &Context) -> String {
         table.row([&record.name, &record.project, &record.agent, &record.runtime.kind, &state]);
         let source = path::tilde(&record.paths.source, context.env.home.as_deref());
         let model = record.model.as_deref().map_or("", |model| ModelId::parse(model).model);
-        let more = match record.started_at {
+        let more = match record.started_at.filter(|_| record.runtime.state == State::Running) {
             Some(since) => time::duration(since, now),
             // Of a state that is in doubt, a warning says why.
             None => reason.clone().filter(|_| *fresh).unwrap_or_default(),

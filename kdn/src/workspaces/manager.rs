@@ -167,6 +167,11 @@ pub(crate) fn unfit(doing: &str, driver: &str, error: kdn_protocol::Error) -> Co
         return refusal;
     }
     let field = error.data.field_path.unwrap_or_default();
+    let field = match field.as_str() {
+        // With hosts, it is `deny` also where nobody wrote so.
+        "network.mode" => "network",
+        field => field,
+    };
     refusal.with_hint(format!("Remove {field} from the configuration, or use another runtime"))
 }
 

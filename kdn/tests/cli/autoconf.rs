@@ -121,6 +121,21 @@ fn with_yes_all_goes_to_its_usual_place() {
 }
 
 #[test]
+fn what_the_usual_runtime_would_refuse_is_warned_of() {
+    let env = Env::with_drivers(&[]).with_bad("none").set("KDN_DEFAULT_RUNTIME", "bad");
+    fs::write(env.project().join("go.mod"), "module x\n").unwrap();
+    assert_snapshot!(env.run(&["autoconf", "--yes"]), @r#"
+    exit code 0
+    --- stdout
+    No secrets detected in environment.
+    Detected language: Go
+    ✓ Added Go support to local workspace config.
+    --- stderr
+    Warning: runtime "bad" refuses a configuration with features: choose another one here, by --runtime of 'kdn init' or by KDN_DEFAULT_RUNTIME
+    "#);
+}
+
+#[test]
 fn where_nothing_is_found_nothing_is_made() {
     let env = Env::with_drivers(&[]);
     assert_snapshot!(env.run(&["autoconf", "--yes"]), @r"

@@ -127,7 +127,8 @@ fn init_without_what_it_needs() {
     Error: failed to get runtime: runtime not found: docker
     Put its driver, an executable named kdn-runtime-docker, on PATH; 'kdn runtime list' shows those that are there
     ");
-    assert_snapshot!(env.run(&["init", "-r", "fake", "-a", "claude", "nowhere"]), @r"
+    assert_eq!(env.ok(&["init", "-r", "docker", "-a", "claude", "--dump-config"]), "{}");
+    assert_snapshot!(env.run(&["init", "-r", "docker", "-a", "claude", "nowhere"]), @r"
     exit code 1
     --- stderr
     Error: sources directory does not exist: [ROOT]/home/src/app/nowhere

@@ -73,7 +73,7 @@ fn too_many_words_or_too_few() {
 
     $ kdn help nope
     Error: unknown command "nope" for "kdn help"
-    Run 'kdn help --help' for its usage
+    Run 'kdn --help' for its usage
 
     $ kdn runtime test a b -- c
     Error: accepts 1 arg(s), received 2
@@ -106,13 +106,31 @@ fn too_many_words_or_too_few() {
 }
 
 #[test]
+fn flags_as_scripts_write_them() {
+    let env = Env::new().set("KDN_INIT_AUTO_START", "1").set("KDN_DEFAULT_AGENT", "shell");
+    let state = |args: &[&str]| {
+        let args = [&["init", "-r", "nope", "-r", "fake", "-vojson"], args].concat();
+        serde_json::from_str::<serde_json::Value>(&env.ok(&args)).unwrap()["state"].clone()
+    };
+    assert_eq!(state(&[]), "running");
+    assert_eq!(state(&["--start=false"]), "stopped");
+    assert_eq!(state(&["--no-start", "--start=true"]), "running");
+    env.ok(&["remove", "app", "--force=1"]);
+    assert_eq!(
+        env.ok(&["list", "--quiet=true", "-q=false", "-o=json", "-o", "json"]).lines().next(),
+        Some("{")
+    );
+}
+
+#[test]
 fn wrong_flags_and_values() {
     let all = said(&[
         "list --outptu json",
         "start -x a",
         "init -ra --name",
         "list -o xml",
-        "stop a -o json -o json",
+        "stop a -vo json",
+        "remove a --force=maybe",
         "completion tcsh",
         "init --progress fast",
         "init --show-logs -o json",
@@ -135,13 +153,17 @@ fn wrong_flags_and_values() {
     Error: unsupported output format: xml (supported: json)
     Run 'kdn list --help' for its usage
 
-    $ kdn stop a -o json -o json
+    $ kdn stop a -vo json
     {
-      "error": "flag given twice: --output",
+      "error": "unknown shorthand flag: 'v' in -v",
       "hints": [
         "Run 'kdn stop --help' for its usage"
       ]
     }
+
+    $ kdn remove a --force=maybe
+    Error: --force takes no value but true and false: "maybe"
+    Run 'kdn remove --help' for its usage
 
     $ kdn completion tcsh
     Error: invalid value "tcsh" for SHELL (supported: bash, zsh, fish, powershell)

@@ -28,6 +28,8 @@ struct Known {
     run: &'static [&'static str],
     command: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    /// The port at which it has a web page.
+    dashboard: Option<u16>,
 }
 
 impl Known {
@@ -37,7 +39,7 @@ impl Known {
         run: &'static [&'static str],
         command: &'static [&'static str],
     ) -> Self {
-        Self { name, packages, run, command, environment: &[] }
+        Self { name, packages, run, command, environment: &[], dashboard: None }
     }
 }
 
@@ -82,6 +84,7 @@ const AGENTS: &[Known] = &[
     ),
     Known {
         environment: &[("NODE_NO_WARNINGS", "1")],
+        dashboard: Some(18789),
         ..Known::new(
             "openclaw",
             &[],
@@ -107,6 +110,11 @@ const AGENTS: &[Known] = &[
 /// The names of the agents that are known here, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
     AGENTS.iter().map(|agent| agent.name)
+}
+
+/// The port at which an agent has a web page, if it has one.
+pub fn dashboard(name: &str) -> Option<u16> {
+    AGENTS.iter().find(|agent| agent.name == name)?.dashboard
 }
 
 /// Whether a name can be that of a file.

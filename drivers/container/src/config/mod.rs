@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::files;
 
-pub use agent::{Agent, names};
+pub use agent::{Agent, dashboard, names};
 pub use image::{Image, PACKAGES};
 
 /// The folder of the files.

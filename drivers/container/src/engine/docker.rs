@@ -35,7 +35,7 @@ impl Kind for Docker {
         },
         exec,
         mount,
-        build: &["--force-rm"],
+        builds_itself: false,
         troubles: TROUBLES,
     };
 }

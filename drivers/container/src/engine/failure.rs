@@ -105,7 +105,7 @@ const PULL: &[Trouble] = &[
     },
 ];
 
-/// How much of stderr is in the message, in lines; all that was kept is beside it.
+/// How much of stderr is in the message, in lines; what came before is beside it.
 const LINES: usize = 10;
 /// How much of what the engine says of a trouble is told, in characters.
 const SAID: usize = 400;
@@ -123,7 +123,7 @@ pub(super) fn error(table: &Table, doing: &str, args: Vec<String>, output: Outpu
     let of_engine = table.troubles.iter().map(|trouble| (trouble, true));
     let of_request = COMMON.iter().chain(PULL.iter().filter(|_| verb == "pull"));
     for (trouble, of_engine) in of_engine.chain(of_request.map(|trouble| (trouble, false))) {
-        let Some(said) = said(verb, &printed, trouble) else { continue };
+        let Some(said) = line_of(trouble, verb, &printed) else { continue };
         let what = told(trouble.what);
         let message = if of_engine { what } else { format!("{doing}: {what}") };
         return Error::new(ErrorKind::Unavailable, message)
@@ -131,17 +131,23 @@ pub(super) fn error(table: &Table, doing: &str, args: Vec<String>, output: Outpu
             .hint(told(trouble.remedy));
     }
     let command = std::iter::once(table.name.to_owned()).chain(args).collect();
-    let failure = CommandFailure::new(command, output.status.code(), &stderr);
-    let trimmed = stderr.trim();
-    let skip = trimmed.lines().count().saturating_sub(LINES);
-    let tail: Vec<&str> = trimmed.lines().skip(skip).collect();
+    let failure = |stderr: &str| CommandFailure::new(command, output.status.code(), stderr);
+    let lines: Vec<&str> = stderr.trim().lines().collect();
+    let (before, last) = lines.split_at(lines.len().saturating_sub(LINES));
     let message =
-        format!("{doing}: {}\n{} stderr:\n{}", ended(output.status), table.display, tail.join("\n"));
-    Error::new(ErrorKind::BackendFailed, message).command(failure)
+        format!("{doing}: {}\n{} stderr:\n{}", ended(output.status), table.display, last.join("\n"));
+    Error::new(ErrorKind::BackendFailed, message).command(failure(&before.join("\n")))
+}
+
+/// What a command that failed printed, in lower case; nothing if the error is another one.
+pub fn said(error: &Error) -> String {
+    let tail =
+        error.data.command.as_ref().map(|command| format!("{}\n{}", command.stderr_tail, error.message));
+    tail.unwrap_or_default().to_lowercase()
 }
 
 /// The line of stderr that tells of a trouble, without what engines put before it.
-fn said(verb: &str, stderr: &str, trouble: &Trouble) -> Option<String> {
+fn line_of(trouble: &Trouble, verb: &str, stderr: &str) -> Option<String> {
     let lines = || stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     let is = |line: &&str| {
         let line = line.to_lowercase();

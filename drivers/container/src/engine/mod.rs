@@ -9,7 +9,7 @@ mod podman;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kdn_protocol::driver::Context;
+use kdn_protocol::driver::{Context, Progress};
 use kdn_protocol::{
     Capabilities, Error, ErrorKind, LimitsCapability, NetworkMode, NetworkPolicyCapability, Supported,
 };
@@ -22,11 +22,15 @@ use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
 pub use docker::Docker;
+pub use failure::said;
 pub use host::{Bind, Host};
 pub use podman::Podman;
 
 /// How long an engine may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(9);
+
+/// How often the host is told that work goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// What differs between the engines.
 #[derive(Debug)]
@@ -61,8 +65,8 @@ pub struct Table {
     pub exec: fn(Vec<String>) -> Vec<String>,
     /// A mount, as arguments of `create`.
     pub mount: fn(&Bind<'_>) -> Result<[String; 2]>,
-    /// Arguments of `build` that are the engine's own.
-    pub build: &'static [&'static str],
+    /// Whether a build runs as a child of the program, which then cleans up by itself when a command in it fails.
+    pub builds_itself: bool,
     /// What the engine says when something is wrong with it, and not with what was asked.
     pub troubles: &'static [failure::Trouble],
 }
@@ -166,7 +170,7 @@ impl Engine {
         let cancelled = Some(context.cancellation().clone());
         let call = Call { cancelled, nested, note: self.note.clone(), ..self.call(args)? };
         let args = call.args.clone();
-        let output = self.started(process::run(call, Some(sink)).await)?;
+        let output = self.started(told(context, process::run(call, Some(sink))).await)?;
         context.check()?;
         self.judge(doing, args, output)
     }
@@ -236,9 +240,9 @@ impl Engine {
         // Rootless podman keeps programs for the network in the session that it finds.
         let cancelled = Some(context.cancellation().clone());
         let (session, note) = (self.host.rootless, self.note.clone());
-        let call = Call { session, note, cancelled, ..self.call(args)? };
+        let call = Call { cancelled, launches: true, session, note, ..self.call(args)? };
         let args = call.args.clone();
-        let output = self.started(process::run(call, None).await)?;
+        let output = self.started(told(context, process::run(call, None)).await)?;
         context.check()?;
         self.judge(doing, args, output)
     }
@@ -299,12 +303,24 @@ impl Engine {
     }
 }
 
+/// Tells the host now and then that long work goes on, of which the engine may say nothing for minutes.
+pub async fn told<T>(context: &Context, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        match timeout(SIGN_OF_LIFE, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => context.steps().update(Progress::default()),
+        }
+    }
+}
+
 /// What a driver of this engine offers.
 pub fn capabilities(table: &Table, limits: bool) -> Capabilities {
     let mut capabilities = Capabilities::default();
     capabilities.status = Supported::YES;
     capabilities.agents = Supported::YES;
     capabilities.terminal = Supported::YES;
+    capabilities.dashboard = Supported::YES;
     capabilities.cancellation = Supported::YES;
     capabilities.network_policy =
         Some(NetworkPolicyCapability::new([NetworkMode::Allow, NetworkMode::Deny], false));

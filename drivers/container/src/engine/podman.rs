@@ -31,7 +31,7 @@ impl Kind for Podman {
         create,
         exec: |command| command,
         mount: |bind| Ok(["--mount".to_owned(), bind.mount(Some("relabel=private"))]),
-        build: &["--force-rm"],
+        builds_itself: true,
         troubles: TROUBLES,
     };
 }

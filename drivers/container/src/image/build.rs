@@ -50,8 +50,7 @@ pub(super) async fn build(
             .map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))
     };
     let context_folder = text(folder.path().to_owned())?;
-    let mut args: Vec<String> = vec!["build".into()];
-    args.extend(engine.table().build.iter().map(|&arg| arg.to_owned()));
+    let mut args: Vec<String> = vec!["build".into(), "--force-rm".into()];
     for (name, value) in [("UID", recipe.uid), ("GID", recipe.gid)] {
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
     }
@@ -72,11 +71,13 @@ pub(super) async fn build(
         log.write(stream, line);
     };
     let doing = format!("failed to build {} image", engine.table().name);
-    engine.work(&doing, args, true, context, &mut sink).await.map_err(|error| match error.kind() {
-        ErrorKind::BackendFailed => {
-            error.hint("run kdn init with --show-logs to see the whole output of the build")
+    engine.work(&doing, args, engine.table().builds_itself, context, &mut sink).await.map_err(|error| {
+        match error.kind() {
+            ErrorKind::BackendFailed => {
+                error.hint("run kdn init with --show-logs to see the whole output of the build")
+            }
+            _ => error,
         }
-        _ => error,
     })?;
     find(engine, digest)
         .await

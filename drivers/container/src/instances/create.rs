@@ -8,7 +8,7 @@ use super::stop::KEEPER;
 use super::{
     Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, ports,
 };
-use crate::engine::{Bind, Container, Status};
+use crate::engine::{Bind, Container, Status, said, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, HOME, Recipe, SOURCES};
 
@@ -23,11 +23,11 @@ impl Instances {
     }
 
     async fn create_locked(&self, workspace: &Workspace, context: &Context) -> Result<Instance> {
+        self.engine().check().await?;
         if let Some(known) = self.known(workspace).await? {
             return Ok(known);
         }
         network::check(&workspace.network, !workspace.ports.is_empty())?;
-        self.engine().check().await?;
         if !workspace.limits.is_empty() {
             self.engine().check_limits().await?;
         }
@@ -118,9 +118,9 @@ impl Instances {
         context.check()?;
         if let Some(files) = files {
             let target = format!("{id}:{HOME}");
-            self.engine()
-                .feed("failed to copy files into the container", ["cp", "-", &target], files)
-                .await?;
+            let copied =
+                self.engine().feed("failed to copy files into the container", ["cp", "-", &target], files);
+            told(context, copied).await?;
         }
         context.check()?;
         let container = Container {
@@ -236,8 +236,7 @@ fn unfinished_name(container: &str, workspace: &str) -> String {
 
 /// What is in the way of a new container, if it is not the engine.
 fn explain(error: Error) -> Error {
-    let said =
-        error.data.command.as_ref().map(|command| command.stderr_tail.to_lowercase()).unwrap_or_default();
+    let said = said(&error);
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let mut new = if has(&["no such secret", "no secret with name"]) {
         Error::invalid_workspace("environment", "a secret of the environment is not in the engine's store")

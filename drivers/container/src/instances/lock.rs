@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// How long a change waits for the end of what a killed driver has left running, before it ends that.
 const CHANGE: Duration = Duration::from_secs(5);
 /// The same for a listing, for which the host does not wait long.
-const LIST: Duration = Duration::from_millis(1000);
+const LIST: Duration = Duration::from_secs(1);
 
 /// A locked file, there only while it is locked.
 #[derive(Debug)]

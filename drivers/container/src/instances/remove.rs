@@ -5,7 +5,7 @@ use std::fs;
 use kdn_protocol::driver::Context;
 
 use super::{Found, Instances, WORKSPACE};
-use crate::engine::Status;
+use crate::engine::{Status, said};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -43,15 +43,12 @@ impl Instances {
             _ => None,
         };
         context.steps().start(format!("Removing container: {}", container.name), "Container removed");
-        match (&found, &container.pod) {
-            (Found::Foreign(_), Some(pod)) => {
-                self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
-                self.forget_pod(id);
-            }
-            _ => {
-                self.delete(&container.id).await?;
-                self.forget(id);
-            }
+        if let (Found::Foreign(_), Some(pod)) = (&found, &container.pod) {
+            self.engine().change("failed to remove the pod", ["pod", "rm", "--force", pod]).await?;
+            self.forget_pod(id);
+        } else {
+            self.delete(&container.id).await?;
+            self.forget(id);
         }
         Ok(())
     }
@@ -63,15 +60,7 @@ impl Instances {
             .change("failed to remove the container", ["rm", "--force", "--volumes", container])
             .await;
         match removed {
-            Err(error)
-                if error
-                    .data
-                    .command
-                    .as_ref()
-                    .is_some_and(|it| it.stderr_tail.to_lowercase().contains("no such container")) =>
-            {
-                Ok(())
-            }
+            Err(error) if said(&error).contains("no such container") => Ok(()),
             removed => removed.map(drop),
         }
     }

@@ -1,10 +1,12 @@
 //! Starts an instance.
 
+use std::path::Path;
+
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, NetworkMode, StartParams};
 
 use super::{Facts, Found, Instances, instance, network};
-use crate::engine::{Container, Status};
+use crate::engine::{Container, Status, said};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -15,6 +17,9 @@ impl Instances {
     }
 
     async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
+        if let Some(started) = self.start_known(params, context).await? {
+            return Ok(started);
+        }
         // A stale answer does no harm where the container is cut off only once it is ready.
         let found = match self.just_seen(&params.id).filter(|_| self.engine().cuts_off()) {
             Some(found) => found,
@@ -52,6 +57,8 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
+        // While it is cut off and not started, nobody may take it for one that only has to be started.
+        self.forget(&params.id);
         let started = self.start_under(&container, &params.network, context).await;
         if context.check().is_err() {
             // It may have started all the same.
@@ -66,14 +73,34 @@ impl Instances {
         }
         started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
+        self.learn(&container, &facts)?;
         Ok(instance(&container, &facts))
+    }
+
+    /// Starts what is known without asking about it first, where the name alone is right or wrong. `None`: it has to be asked.
+    async fn start_known(&self, params: &StartParams, context: &Context) -> Result<Option<Instance>> {
+        if params.network.mode != NetworkMode::Allow || !self.engine().cuts_off() {
+            return Ok(None);
+        }
+        let Some((facts, started)) = self.recall(&params.id, Status::Running) else { return Ok(None) };
+        context.steps().start(format!("Starting container: {}", facts.container), "Container started");
+        let done =
+            self.engine().launch("failed to start the container", ["start", &facts.container], context).await;
+        if context.check().is_err() {
+            // It may have started all the same.
+            let _ = self
+                .engine()
+                .change("failed to stop the container", ["stop", "--time", "0", &facts.container])
+                .await;
+            return Err(Error::cancelled());
+        }
+        Ok(done.is_ok().then_some(started))
     }
 }
 
 /// What is in the way of a start, if it is not the engine.
 fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
-    let said =
-        error.data.command.as_ref().map(|command| command.stderr_tail.to_lowercase()).unwrap_or_default();
+    let said = said(&error);
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let because = |kind, message: String| {
         let mut new = Error::new(kind, message);
@@ -102,7 +129,7 @@ fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
         error.data.field_path = Some("environment".to_owned());
         return error;
     }
-    if has(&["no such file or directory", "bind source path does not exist"]) {
+    if has(&["statfs ", "bind source path does not exist"]) || !Path::new(&facts.source).exists() {
         let message =
             format!("failed to start the container: {} or a mount is not there any more", facts.source);
         return because(ErrorKind::InvalidState, message).hint("put it back, or make the workspace anew");

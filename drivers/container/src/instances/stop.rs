@@ -4,7 +4,7 @@ use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, StopParams};
 
 use super::{Found, Instances, instance};
-use crate::engine::{Container, Status};
+use crate::engine::{Container, Status, said};
 use crate::error::{Error, Result};
 
 /// What keeps a container running: it asks all processes to end when it is asked to, and waits until they have. Interactive
@@ -55,7 +55,6 @@ impl Instances {
 }
 
 fn gone(error: Error, container: &Container) -> Error {
-    let said =
-        error.data.command.as_ref().map(|command| command.stderr_tail.to_lowercase()).unwrap_or_default();
+    let said = said(&error);
     if said.contains("no such container") { Error::instance_not_found(&container.id) } else { error }
 }

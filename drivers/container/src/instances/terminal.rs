@@ -1,22 +1,36 @@
 //! `terminal` and `dashboard`: what the host can do with a running instance.
 
-use kdn_protocol::{Plan, TerminalParams};
+use std::net::IpAddr;
+
+use kdn_protocol::{Forward, Plan, TerminalParams};
 
 use super::{Found, Instances};
+use crate::config;
 use crate::engine::Status;
 use crate::env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::SOURCES;
 
 impl Instances {
+    /// The URL of the web page that the agent of a running instance has.
+    pub async fn dashboard(&self, id: &str) -> Result<String> {
+        let found = self.find(id).await?;
+        check_running(&found)?;
+        let Found::Ours { facts, .. } = &found else { return Err(no_dashboard()) };
+        let port = config::dashboard(&facts.agent);
+        let forward = facts.forwards.iter().find(|forward| Some(forward.target) == port);
+        let Forward { bind, port, .. } = forward.ok_or_else(no_dashboard)?;
+        Ok(match bind {
+            IpAddr::V6(bind) if !bind.is_unspecified() => format!("http://[{bind}]:{port}/"),
+            IpAddr::V4(bind) if !bind.is_unspecified() => format!("http://{bind}:{port}/"),
+            _ => format!("http://127.0.0.1:{port}/"),
+        })
+    }
+
     /// How the host runs a command inside a running instance.
     pub async fn terminal(&self, params: TerminalParams) -> Result<Plan> {
         let found = self.find(&params.id).await?;
-        if found.container().status != Status::Running {
-            return Err(
-                Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first")
-            );
-        }
+        check_running(&found)?;
         let program = self.engine().program()?.into_os_string().into_string();
         let program = program.map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))?;
         let mut args = vec!["exec".to_owned(), "--interactive".to_owned()];
@@ -38,4 +52,15 @@ impl Instances {
         }
         Ok(command)
     }
+}
+
+fn check_running(found: &Found) -> Result<()> {
+    if found.container().status == Status::Running {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidState, "the workspace is not running").hint("start it first"))
+}
+
+fn no_dashboard() -> Error {
+    Error::unsupported("this workspace has no dashboard")
 }

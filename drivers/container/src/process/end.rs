@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+
+use super::Call;
 
 /// How long a process may take to clean up behind what was killed inside of it.
-const NESTED: Duration = Duration::from_millis(1200);
+const NESTED: Duration = Duration::from_millis(1300);
+/// How long a command may go on that starts a container.
+const LAUNCHED: Duration = Duration::from_millis(1200);
 /// How long it may take to end after it was asked to.
-const ASKED: Duration = Duration::from_millis(500);
+const ASKED: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(20);
 
 /// Waits for the cancellation, and then ends the process; returns when there is nothing more to be tried.
-pub(super) async fn when_cancelled(cancelled: Option<&CancellationToken>, id: Option<u32>, nested: bool) {
-    let (Some(cancelled), Some(id)) = (cancelled, id) else { return std::future::pending().await };
+pub(super) async fn when_cancelled(call: &Call, id: Option<u32>) {
+    let (Some(cancelled), Some(id)) = (&call.cancelled, id) else { return std::future::pending().await };
     cancelled.cancelled().await;
-    end(id, nested).await;
+    if call.launches {
+        // Cut short, it would leave the runtime with half a container; most of the time it is done soon.
+        sleep(LAUNCHED).await;
+    }
+    end(id, call.nested).await;
 }
 
 /// Ends a process: gently first.

@@ -41,7 +41,9 @@ pub struct Call {
     pub cancelled: Option<CancellationToken>,
     /// Whether it cleans up by itself when what it runs in namespaces of their own is killed.
     pub nested: bool,
-    /// Whether it leaves something running that may not stay in this session.
+    /// Whether it leaves something running.
+    pub launches: bool,
+    /// Whether what it leaves running has to be put into a session of its own.
     pub session: bool,
     /// Where it is noted that it runs, for whoever comes after this process was killed.
     pub note: Option<PathBuf>,
@@ -76,7 +78,7 @@ pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
             };
             tokio::join!(write, pump(stdout, Stream::Stdout, &kept), pump(stderr, Stream::Stderr, &kept));
         };
-        let end = end::when_cancelled(call.cancelled.as_ref(), child.id(), call.nested);
+        let end = end::when_cancelled(&call, child.id());
         tokio::pin!(talk, end);
         let mut ended = false;
         let status = loop {

@@ -37,12 +37,13 @@ fn podman() {
 
 #[test]
 fn podman_rootless() {
-    // What is slow goes the same way as for root.
+    // What else is slow goes the same way as for root.
     passes(Engine::Rootless, &["--quick"]);
     passes(Engine::Rootless, &["--only", "ports/*"]);
 }
 
 #[test]
 fn docker() {
-    passes(Engine::Docker, &[]);
+    passes(Engine::Docker, &["--quick"]);
+    passes(Engine::Docker, &["--only", "ports/*"]);
 }

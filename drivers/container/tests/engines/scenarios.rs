@@ -1,8 +1,11 @@
 //! What users do with kdn, on each engine.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::process::Child;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::support::{DEBIAN, Engine, SECRET, SMALL, World};
@@ -28,7 +31,8 @@ macro_rules! scenarios {
 
 scenarios! {
     life, exec, terminal_starts, image_is_shared, force_remove, environment, shows_logs, agents, names, owner, mounts,
-    unknown, apart, secret, sudo, ports, limits, renamed, deleted, paused, features, files,
+    unknown, apart, secret, sudo, ports, limits, renamed, deleted, paused, features, files, dashboard, interrupted,
+    killed,
 }
 
 fn life(world: &World) {
@@ -309,4 +313,85 @@ fn files(world: &World) {
     world.init(&["--start"]);
     let seen = world.sh("app", "cd ~/.config/tool && cat settings.json && ./run && stat -c '%a %u' settings.json run . && echo more > new");
     assert_eq!(seen, format!("{{}}\nran\n600 {0}\n700 {0}\n700 {0}", world.owner()));
+}
+
+fn dashboard(world: &World) {
+    // What it takes to install the agent can't be fetched here.
+    let own = json!({"run_commands": [], "terminal_command": ["sh"]});
+    world.write(&format!("storage/runtimes/{}/config/openclaw.json", world.engine.kind()), &own.to_string());
+    let base = world.engine.flag(SMALL);
+    world.ok(&["init", "--runtime", world.engine.kind(), "--agent", "openclaw", &base]);
+    let refused = world.fail(&["dashboard", "app", "--url"]);
+    assert!(refused.contains("not running"), "{refused}");
+    world.ok(&["start", "app"]);
+    let port = world.list()[0]["forwards"][0]["port"].clone();
+    assert_eq!(world.ok(&["dashboard", "app", "--url"]), format!("http://127.0.0.1:{port}/"));
+}
+
+/// Starts to make a workspace whose image takes long, and waits until that is under way. Returns a mark of its processes.
+fn begin_slow_build(world: &World) -> (Child, String) {
+    let mark = format!("4{:09}", world.root().metadata().unwrap().ino() % 1_000_000_000);
+    let lines = ["echo under way".to_owned(), format!("sleep {mark}")];
+    let image = json!({"version": "latest", "packages": [], "run_commands": lines});
+    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    let base = world.engine.flag(SMALL);
+    let args = ["init", "--runtime", world.engine.kind(), "--agent", "shell", "--show-logs", &base];
+    let mut kdn = world.command(&args).spawn().unwrap();
+    let mut lines = BufReader::new(kdn.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains(&format!("sleep {mark}"))), "the build did not begin");
+    wait_until("it sleeps", || sleeps(&mark));
+    std::thread::spawn(move || lines.for_each(drop));
+    (kdn, mark)
+}
+
+fn sleeps(mark: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line == format!("sleep\0{mark}\0").into_bytes())
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Nothing is left of a build.
+fn assert_nothing_left(world: &World, mark: &str) {
+    // The daemon of docker takes a moment.
+    wait_until("its commands have ended", || !sleeps(mark));
+    assert_eq!(world.containers(), [] as [String; 0]);
+    let left = ["locks", "instances"].map(|folder| world.storage().join(folder).exists());
+    assert_eq!(left, [false, false]);
+}
+
+fn interrupted(world: &World) {
+    let (mut kdn, mark) = begin_slow_build(world);
+    kill_process(Pid::from_child(&kdn), Signal::INT).unwrap();
+    assert_eq!(kdn.wait().unwrap().code(), Some(130));
+    assert_nothing_left(world, &mark);
+    assert_eq!(world.list(), [] as [serde_json::Value; 0]);
+}
+
+fn killed(world: &World) {
+    let (mut kdn, mark) = begin_slow_build(world);
+    let program = format!("kdn-runtime-{}", world.engine.kind());
+    let storage = world.root().display().to_string();
+    let driver = fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
+        let has = |file: &str, text: &str| {
+            String::from_utf8_lossy(&fs::read(process.path().join(file)).unwrap_or_default()).contains(text)
+        };
+        let found = has("cmdline", &program) && has("environ", &storage);
+        found.then(|| process.file_name().to_str().unwrap().parse().unwrap())
+    });
+    kill_process(Pid::from_raw(driver.expect("a driver")).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(kdn.wait().unwrap().code(), Some(1));
+    // The next command that changes something cleans up.
+    let image = json!({"version": "latest", "packages": []});
+    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    world.init(&[]);
+    world.ok(&["remove", "app"]);
+    assert_nothing_left(world, &mark);
 }

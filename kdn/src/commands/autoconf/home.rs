@@ -24,7 +24,7 @@ async fn add(stage: &Stage<'_>, path: &str) -> Result<(), CommandError> {
     }
     say(&format!("Detected home config file {path}"))?;
     let first = format!("Mount {path} read-only?");
-    let target = stage.answers.confirm_and_choose(&first, "Add home config file mount to:", &targets).await?;
+    let target = stage.answers.confirm_and_choose(&first, "Add home config file mount to", &targets).await?;
     let Some(target) = target else { return skipped(&format!("Skipped {path}.")) };
     let mount = Mount { host: path.to_owned(), target: path.to_owned(), ro: Some(true) };
     target.add(&WorkspaceConfig { mounts: vec![mount], ..WorkspaceConfig::default() })?;

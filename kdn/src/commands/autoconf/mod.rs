@@ -9,9 +9,9 @@ mod target;
 mod vertex;
 
 use self::{answers::Answers, target::Targets};
-use super::Context;
+use super::{Context, init::DEFAULT_RUNTIME};
 use crate::{
-    config::levels,
+    config::{WorkspaceConfig, levels},
     files::absolute,
     output::{CommandError, stream, text},
     project,
@@ -50,7 +50,30 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<u8, CommandErr
     vertex::run(&stage).await?;
     home::run(&stage).await?;
     languages::run(&stage, &sources).await?;
+    let loaded = levels::load(&configuration, &context.storage, &project, vertex::AGENT)?;
+    warn(&loaded.config, context).await;
     Ok(0)
+}
+
+/// Warns of what the runtime of those who choose none would refuse.
+async fn warn(config: &WorkspaceConfig, context: &Context) {
+    let manager = context.manager();
+    let kind = context.env.default_runtime.as_deref().unwrap_or(DEFAULT_RUNTIME);
+    let Ok(driver) = manager.catalog.find(kind) else { return };
+    let Ok(described) = manager.catalog.describe(&manager.host, &driver).await else { return };
+    let offered = described.manifest.capabilities;
+    let missing = [
+        ("features", !config.features.is_empty() && offered.features.is_none()),
+        ("secrets", !config.secrets.is_empty() && offered.secrets.is_none()),
+    ];
+    let missing: Vec<&str> = missing.into_iter().filter_map(|(what, is)| is.then_some(what)).collect();
+    if !missing.is_empty() {
+        stream::note(&format!(
+            "Warning: runtime {kind:?} refuses a configuration with {}: choose another one here, by --runtime of \
+             'kdn init' or by KDN_DEFAULT_RUNTIME",
+            missing.join(" or ")
+        ));
+    }
 }
 
 /// Says something that is neither done nor left out.

@@ -54,7 +54,7 @@ async fn add(
     if let Some(levels) = levels {
         return done(&format!("Secret {name:?} already configured ({levels})."));
     }
-    let question = format!("Add secret {name:?} to:");
+    let question = format!("Add secret {name:?} to");
     let Some(target) = stage.answers.choose(&question, &stage.targets.shared()).await? else {
         return skipped(&format!("Skipped adding {name:?} to configuration."));
     };

@@ -28,7 +28,7 @@ pub(super) async fn run(stage: &Stage<'_>) -> Result<(), CommandError> {
     }
     say(&format!("Detected Vertex AI configuration ({SWITCH} + ADC file)"))?;
     let first = "Configure Claude workspaces for Vertex AI (env vars + ADC file mount)?";
-    let target = stage.answers.confirm_and_choose(first, "Add Vertex AI configuration to:", &targets).await?;
+    let target = stage.answers.confirm_and_choose(first, "Add Vertex AI configuration to", &targets).await?;
     let Some(target) = target else { return skipped("Skipped Vertex AI configuration.") };
     target.add(&detected)?;
     done(&format!("Configured Vertex AI in {}.", target.name))

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::event::{Stream, Update};
 use super::steps::{Step, View};
@@ -16,19 +17,21 @@ const TICK: Duration = Duration::from_millis(100);
 
 pub(super) struct Spinner {
     bar: ProgressBar,
+    /// Takes lines that stay. The bar would fill them with blanks, and leave their end to the width of the terminal.
+    lines: Box<dyn TermLike>,
     colour: bool,
 }
 
 impl Spinner {
     pub(super) fn on_stderr() -> Self {
         let colour = anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-        Self::on(ProgressDrawTarget::stderr(), colour)
+        Self::on(ProgressDrawTarget::stderr(), Box::new(Term::stderr()), colour)
     }
 
-    fn on(target: ProgressDrawTarget, colour: bool) -> Self {
+    fn on(target: ProgressDrawTarget, lines: Box<dyn TermLike>, colour: bool) -> Self {
         let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is right");
         let bar = ProgressBar::with_draw_target(None, target).with_style(style.tick_chars(FRAMES));
-        Self { bar, colour }
+        Self { bar, lines, colour }
     }
 
     /// Replaces the spinner, if there is one, by a line that stays.
@@ -36,7 +39,19 @@ impl Spinner {
         let line =
             if self.colour { format!("{style}{mark}{style:#} {text}") } else { format!("{mark} {text}") };
         self.clear();
-        self.bar.println(line);
+        self.write(&line);
+    }
+
+    /// Writes lines above the spinner, if there is one.
+    fn above(&self, text: &str) {
+        self.bar.suspend(|| self.write(text));
+    }
+
+    fn write(&self, text: &str) {
+        for line in text.trim_end_matches('\n').split('\n') {
+            // A terminal that is gone takes none.
+            let _ = self.lines.write_line(line);
+        }
     }
 
     fn clear(&self) {
@@ -47,8 +62,8 @@ impl Spinner {
 
 impl View for Spinner {
     fn start(&mut self, step: &Step) {
-        self.bar.reset();
         self.bar.set_message(text::line(&step.in_progress).into_owned());
+        self.bar.reset();
         self.bar.enable_steady_tick(TICK);
     }
 
@@ -69,11 +84,11 @@ impl View for Spinner {
     }
 
     fn note(&mut self, text: &str) {
-        self.bar.println(text::lines(text));
+        self.above(&text::lines(text));
     }
 
     fn log(&mut self, _: Stream, text: &str) {
-        self.bar.println(text::lines(text).trim_end_matches('\n'));
+        self.above(&text::lines(text));
     }
 }
 
@@ -94,7 +109,7 @@ fn describe(step: &Step, update: &Update) -> String {
 
 #[cfg(test)]
 mod tests {
-    use indicatif::{InMemoryTerm, TermLike};
+    use indicatif::InMemoryTerm;
 
     use super::super::steps::tests::{fail, log, start};
     use super::super::{Event, Progress};
@@ -102,8 +117,9 @@ mod tests {
 
     fn terminal() -> (InMemoryTerm, Progress) {
         let term = InMemoryTerm::new(10, 30);
-        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        (term, Progress::with(Spinner::on(target, false)))
+        let lines = Box::new(term.clone());
+        let target = ProgressDrawTarget::term_like(lines.clone());
+        (term, Progress::with(Spinner::on(target, lines, false)))
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn what_a_driver_can_not_give_is_not_asked_for() {
     exit code 1
     --- stderr
     Error: failed to start runtime instance: runtime "bad": network mode "deny" is not supported
-    Remove network.mode from the configuration, or use another runtime
+    Remove network from the configuration, or use another runtime
     "#);
     let asked = |method: &str| env.requests().iter().filter(|request| request["method"] == method).count();
     assert_eq!((asked("create"), asked("start")), (1, 0));
