@@ -155,7 +155,7 @@ fn line_of(trouble: &Trouble, verb: &str, stderr: &str) -> Option<String> {
     };
     // Nearly all of a build is from commands that users have it run, and the engine quotes the one that failed. Only where
     // there is no room for what they write, there is none for the engine either.
-    let line = if verb == "build" && !std::ptr::eq(trouble, &COMMON[0]) {
+    let line = if verb == "build" && trouble.what != COMMON[0].what {
         lines().next().filter(|line| is(line) && !is_step(line))
     } else {
         lines().filter(is).find(|line| !line.starts_with("time=")).or_else(|| lines().find(is))

@@ -354,10 +354,9 @@ fn images(engine: Engine) -> Option<String> {
     let (open, closed) = (Registry::start(&root, "open", ""), Registry::start(&root, "closed", &login));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let registries = [(&open.address, "open"), (&closed.address, "closed"), (&nobody, "nobody")];
-    let settings: String = registries
-        .iter()
+    let settings = registries
         .map(|(address, _)| format!("[[registry]]\nlocation = \"{address}\"\ninsecure = true\n"))
-        .collect();
+        .concat();
     let settings = scene.world.write("registries.conf", &settings);
     scene.set("CONTAINERS_REGISTRIES_CONF", settings.to_string_lossy());
     let mut said = String::new();
@@ -562,23 +561,21 @@ fn disk_full(engine: Engine) -> Option<String> {
 
 #[test]
 fn disk_of_podman_full() {
-    for engine in [Engine::Podman] {
-        let Some(said) = disk_full(engine) else { continue };
-        allow_duplicates! { assert_snapshot!(said, @r"
-        $ kdn init --podman-base-image=localhost/kdn-test:small
-        Error: failed to create runtime instance: failed to build podman image: the disk of podman is full
-        make room there; `podman system prune` removes the containers and images that nobody uses
-        [1]
-        $ kdn start app
-        Error: failed to start runtime instance: failed to start the container: the disk of podman is full
-        make room there; `podman system prune` removes the containers and images that nobody uses
-        [1]
-        $ kdn init --name other --podman-base-image=localhost/kdn-test:small
-        Error: failed to create runtime instance: failed to tag the image: the disk of podman is full
-        make room there; `podman system prune` removes the containers and images that nobody uses
-        [1]
-        "); }
-    }
+    let Some(said) = disk_full(Engine::Podman) else { return };
+    assert_snapshot!(said, @r"
+    $ kdn init --podman-base-image=localhost/kdn-test:small
+    Error: failed to create runtime instance: failed to build podman image: the disk of podman is full
+    make room there; `podman system prune` removes the containers and images that nobody uses
+    [1]
+    $ kdn start app
+    Error: failed to start runtime instance: failed to start the container: the disk of podman is full
+    make room there; `podman system prune` removes the containers and images that nobody uses
+    [1]
+    $ kdn init --name other --podman-base-image=localhost/kdn-test:small
+    Error: failed to create runtime instance: failed to tag the image: the disk of podman is full
+    make room there; `podman system prune` removes the containers and images that nobody uses
+    [1]
+    ");
 }
 
 #[test]
