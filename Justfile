@@ -29,10 +29,10 @@ schema:
     cargo run --quiet -p kdn-protocol --features schema --example schema
     cargo test --quiet -p kdn --lib config::schema::tests::write -- --ignored
 
-# Measure; bubblewrap is the yardstick of sandboxes where it is installed
+# Measure; bubblewrap is the yardstick of sandboxes, and each engine of its containers, where they are installed
 bench:
     cargo build --release --workspace
-    cargo bench -p kdn -p kdn-runtime-sandbox
+    cargo bench -p kdn -p kdn-runtime-sandbox -p kdn-runtime-container
     target/release/kdn-conformance run --quick --jobs 16 --fixture conformance/fixtures/fake.json target/release/kdn-runtime-fake | tail -n 1
     target/release/kdn-conformance run --fixture conformance/fixtures/fake.json target/release/kdn-runtime-fake | tail -n 1
 

@@ -26,9 +26,14 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
 /// not followed.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = folder_of(path);
-    let staged = stage(folder, path, bytes, mode)?;
+    let staged = stage(folder, path, bytes, mode).map_err(plain)?;
     staged.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
+}
+
+/// A full disk, without the name of a file that nobody knows.
+fn plain(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::StorageFull { ErrorKind::StorageFull.into() } else { error }
 }
 
 /// Writes the new content beside the target, down to the disk.

@@ -179,6 +179,11 @@ impl Advice for workspaces::Error {
                     path.display()
                 )
             }
+            Self::Write { source, .. } | Self::OpenLock { source, .. }
+                if source.kind() == ErrorKind::StorageFull =>
+            {
+                "Make room on the disk, or choose another folder with --storage".to_owned()
+            }
             Self::InUse(_) => "Wait until the other command has ended".to_owned(),
             _ => return Vec::new(),
         };

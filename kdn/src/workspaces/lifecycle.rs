@@ -39,9 +39,12 @@ impl Manager {
         let started = async {
             let network = self.network_policy(&record)?;
             let secrets = self.secret_values(&record.secrets).await?;
-            let instance = self.inspect(&session, &record).await?;
-            if instance.is_none_or(|instance| instance.state != State::Running) {
-                record.started_at = None;
+            // Since when it runs is kept if it still does; the driver is asked only where there is something to keep.
+            if record.started_at.is_some() {
+                let instance = self.inspect(&session, &record).await?;
+                if instance.is_none_or(|instance| instance.state != State::Running) {
+                    record.started_at = None;
+                }
             }
             self.start_in(&session, &mut record, network, secrets, observer).await
         }

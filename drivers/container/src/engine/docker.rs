@@ -42,19 +42,21 @@ impl Kind for Docker {
 
 const TROUBLES: &[Trouble] = &[
     Trouble {
-        signs: &[
-            "permission denied while trying to connect",
-            "dial unix /var/run/docker.sock: connect: permission denied",
-        ],
+        signs: &["permission denied while trying to connect", "docker.sock: connect: permission denied"],
         what: "no permission to talk to the docker daemon",
         remedy: "join the group docker: sudo usermod -aG docker $USER, and log in again",
     },
     Trouble {
+        signs: &["minimum supported api version", "maximum supported api version"],
+        what: "docker and its daemon are too far apart in age",
+        remedy: "update the older one: `docker version` tells both",
+    },
+    Trouble {
         signs: &[
-            "Cannot connect to the Docker daemon",
+            "cannot connect to the docker daemon",
             "error during connect",
-            "Is the docker daemon running",
-            "failed to connect to the docker API",
+            "is the docker daemon running",
+            "failed to connect to the docker api",
         ],
         what: "the docker daemon can't be reached",
         remedy: "start it: sudo systemctl start docker, or Docker Desktop; DOCKER_HOST and `docker context ls` tell which one is meant",

@@ -23,7 +23,7 @@ impl Kind for Podman {
         base_image_usage: "Image to build the workspace on, in place of the one in image.json",
         secrets: true,
         network: "podman",
-        version: &["--version"],
+        version: &["version", "--format", "{{.Client.Version}}"],
         oldest: (4, 0),
         install: "https://podman.io/docs/installation",
         format: "json",
@@ -38,9 +38,26 @@ impl Kind for Podman {
 
 const TROUBLES: &[Trouble] = &[
     Trouble {
-        signs: &["Cannot connect to Podman", "unable to connect to Podman socket", "podman machine init"],
+        signs: &["server api version is too old"],
+        what: "podman in its machine is too old",
+        remedy: "make the machine anew: podman machine rm, then podman machine init",
+    },
+    Trouble {
+        signs: &["podman.sock: connect: permission denied"],
+        what: "no permission to talk to podman",
+        remedy: "CONTAINER_HOST, or `podman system connection list`, names the socket of another user: name one of your own",
+    },
+    Trouble {
+        signs: &[
+            "cannot connect to podman",
+            "unable to connect to podman",
+            "cannot connect to the podman socket",
+            // Of versions that leave out the rest.
+            "error: failed to connect: dial tcp",
+            "error: failed to connect: ssh",
+        ],
         what: "podman can't be reached: its machine does not run",
-        remedy: "start it: podman machine start",
+        remedy: "start it: podman machine start; if there is none yet, make it before: podman machine init",
     },
     Trouble {
         signs: &["cannot find newuidmap", "newuidmap: executable", "exec: \"newuidmap\""],
@@ -50,8 +67,8 @@ const TROUBLES: &[Trouble] = &[
     Trouble {
         signs: &[
             "no subuid ranges found",
-            "insufficient UIDs or GIDs available",
-            "potentially insufficient UIDs",
+            "insufficient uids or gids available",
+            "potentially insufficient uids",
         ],
         what: "rootless podman has too few user ids",
         remedy: "give yourself more: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER && podman system migrate",

@@ -4,12 +4,8 @@ use kdn_protocol::Stream;
 use kdn_protocol::driver::{Context, Progress};
 
 use super::{BuildFolder, DIGEST, Recipe};
-use crate::engine::{Engine, said};
-use crate::error::{Doing, Error, Result};
-
-/// What engines say of an image that is not there.
-const ABSENT: [&str; 4] =
-    ["no such image", "image not known", "no such object", "did not resolve to an alias"];
+use crate::engine::Engine;
+use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The id of the base image, which is pulled if it is not there.
 pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Result<String> {
@@ -17,13 +13,14 @@ pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Resu
         || engine.ask("failed to look for the base image", ["image", "inspect", "--format", "{{.Id}}", name]);
     match id().await {
         Ok(id) => return Ok(id.trim().to_owned()),
-        Err(error) if ABSENT.iter().any(|sign| said(&error).contains(sign)) => {}
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        Err(_) => {}
     }
     context.steps().start(format!("Pulling base image: {name}"), "Base image pulled");
     let log = context.log().clone();
     let mut sink = |stream: Stream, line: &str| log.write(stream, line);
-    engine.work("failed to pull the base image", ["pull", name], false, context, &mut sink).await?;
+    let doing = format!("failed to pull the base image {name}");
+    engine.work(&doing, ["pull", name], false, context, &mut sink).await?;
     Ok(id().await?.trim().to_owned())
 }
 
@@ -74,10 +71,14 @@ pub(super) async fn build(
         log.write(stream, line);
     };
     let doing = format!("failed to build {} image", engine.table().name);
-    engine
-        .work(&doing, args, engine.table().builds_itself, context, &mut sink)
-        .await
-        .map_err(|error| error.hint("run kdn init with --show-logs to see the whole output of the build"))?;
+    engine.work(&doing, args, engine.table().builds_itself, context, &mut sink).await.map_err(|error| {
+        match error.kind() {
+            ErrorKind::BackendFailed => {
+                error.hint("run kdn init with --show-logs to see the whole output of the build")
+            }
+            _ => error,
+        }
+    })?;
     find(engine, digest)
         .await
         .ok_or_else(|| Error::internal("the image that was built is not there"))

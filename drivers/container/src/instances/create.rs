@@ -64,7 +64,12 @@ impl Instances {
                     return Err(Error::new(
                         ErrorKind::AlreadyExists,
                         format!("container {:?} has the name {:?}", container.name, facts.name),
-                    ));
+                    )
+                    .hint(format!(
+                        "remove it if no workspace needs it: {} rm --force {}",
+                        self.engine().table().name,
+                        container.name
+                    )));
                 }
                 Found::Unfinished(container) if same => self.delete(&container.id).await?,
                 _ => {}

@@ -17,6 +17,9 @@ impl Instances {
     }
 
     async fn start_locked(&self, params: &StartParams, context: &Context) -> Result<Instance> {
+        if let Some(started) = self.start_known(params, context).await? {
+            return Ok(started);
+        }
         // A stale answer does no harm where the container is cut off only once it is ready.
         let found = match self.just_seen(&params.id).filter(|_| self.engine().cuts_off()) {
             Some(found) => found,
@@ -54,6 +57,8 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
+        // While it is cut off and not started, nobody may take it for one that only has to be started.
+        self.forget(&params.id);
         let started = self.start_under(&container, &params.network, context).await;
         if context.check().is_err() {
             // It may have started all the same.
@@ -68,7 +73,28 @@ impl Instances {
         }
         started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
+        self.learn(&container, &facts)?;
         Ok(instance(&container, &facts))
+    }
+
+    /// Starts what is known without asking about it first, where the name alone is right or wrong. `None`: it has to be asked.
+    async fn start_known(&self, params: &StartParams, context: &Context) -> Result<Option<Instance>> {
+        if params.network.mode != NetworkMode::Allow || !self.engine().cuts_off() {
+            return Ok(None);
+        }
+        let Some((facts, started)) = self.recall(&params.id, Status::Running) else { return Ok(None) };
+        context.steps().start(format!("Starting container: {}", facts.container), "Container started");
+        let done =
+            self.engine().launch("failed to start the container", ["start", &facts.container], context).await;
+        if context.check().is_err() {
+            // It may have started all the same.
+            let _ = self
+                .engine()
+                .change("failed to stop the container", ["stop", "--time", "0", &facts.container])
+                .await;
+            return Err(Error::cancelled());
+        }
+        Ok(done.is_ok().then_some(started))
     }
 }
 

@@ -11,3 +11,4 @@ mod conformance;
 mod legacy;
 mod scenarios;
 mod support;
+mod troubles;

@@ -182,7 +182,7 @@ impl World {
         chown(self.root(), Some(self.user()), None).unwrap();
     }
 
-    fn user(&self) -> u32 {
+    pub(crate) fn user(&self) -> u32 {
         match (self.engine, rootless()) {
             (Engine::Rootless, Some(user)) => user.id,
             _ => rustix::process::getuid().as_raw(),
