@@ -63,8 +63,12 @@ pub type Sink<'a> = &'a mut (dyn FnMut(Stream, &str) + Send);
 
 /// Runs a command to its end.
 pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
-    let mut child = spawn(&call)?;
-    let _note = call.note.as_deref().and_then(|path| orphan::note(path, child.id()?, call.nested));
+    // Before it runs, as this process may be killed at any time.
+    let note = call.note.as_deref().and_then(|path| orphan::Note::new(path, call.nested));
+    let mut child = spawn(&call, note.as_ref().map(orphan::Note::mark))?;
+    if let (Some(note), Some(id)) = (&note, child.id()) {
+        note.runs_as(id);
+    }
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let kept = Mutex::new(Kept { sink, ..Kept::default() });
     let mut done = false;
@@ -103,7 +107,7 @@ pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
-fn spawn(call: &Call) -> io::Result<Child> {
+fn spawn(call: &Call, mark: Option<&str>) -> io::Result<Child> {
     let Call { program, args, session, .. } = call;
     let mut command = if *session {
         let mut own = Command::new(std::env::current_exe()?);
@@ -119,6 +123,7 @@ fn spawn(call: &Call) -> io::Result<Child> {
     command.args(args).env_remove(PROTOCOL_ENV).current_dir(program.ancestors().last().unwrap_or(program));
     // Of Docker: progress as lines, and no advertisements.
     command.env("BUILDKIT_PROGRESS", "plain").env("DOCKER_CLI_HINTS", "false");
+    command.envs(mark.map(|mark| (orphan::MARK, mark)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command.spawn()
 }

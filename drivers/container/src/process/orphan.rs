@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::end;
@@ -9,20 +10,42 @@ use crate::files;
 
 const TICK: Duration = Duration::from_millis(10);
 
-/// A file that tells of a running command; empty again when it is dropped.
-pub(super) struct Note(PathBuf);
+/// The variable by whose value a command can be found of which the number is not noted yet.
+pub(super) const MARK: &str = "KDN_COMMAND";
 
-impl Drop for Note {
-    fn drop(&mut self) {
-        let _ = files::write(&self.0, b"");
+/// A file that tells of a command; empty again when it is dropped.
+pub(super) struct Note {
+    path: PathBuf,
+    mark: String,
+    nested: bool,
+}
+
+impl Note {
+    /// Notes that a command is about to run, with this mark; `None` where processes can't be found by it.
+    pub(super) fn new(path: &Path, nested: bool) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let own = std::process::id();
+        let mark = format!("{own}-{}-{}", started(own)?, NUMBER.fetch_add(1, Ordering::Relaxed));
+        files::write(path, format!("{MARK} {mark} {nested}").as_bytes()).ok()?;
+        Some(Self { path: path.to_owned(), mark, nested })
+    }
+
+    /// Notes which process it is.
+    pub(super) fn runs_as(&self, id: u32) {
+        if let Some(start) = started(id) {
+            let _ = files::write(&self.path, format!("{id} {start} {}", self.nested).as_bytes());
+        }
+    }
+
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
     }
 }
 
-/// Notes that a command runs; `None` where a process can't be told from a later one with its number.
-pub(super) fn note(path: &Path, id: u32, nested: bool) -> Option<Note> {
-    let text = format!("{id} {} {nested}", started(id)?);
-    files::write(path, text.as_bytes()).ok()?;
-    Some(Note(path.to_owned()))
+impl Drop for Note {
+    fn drop(&mut self) {
+        let _ = files::write(&self.path, b"");
+    }
 }
 
 /// Waits until the command that a file tells of has ended, and ends it if it takes longer than `patience`.
@@ -49,9 +72,14 @@ struct Orphan {
 impl Orphan {
     fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
-        let mut words = text.split(' ');
-        let (id, start) = (words.next()?.parse().ok()?, words.next()?.to_owned());
-        Some(Self { id, start, nested: words.next() == Some("true") })
+        let words: Vec<&str> = text.split(' ').collect();
+        let &[id, start, nested] = &words[..] else { return None };
+        let nested = nested == "true";
+        if id == MARK {
+            let id = first_with(&format!("{MARK}={start}"))?;
+            return Some(Self { id, start: started(id)?, nested });
+        }
+        Some(Self { id: id.parse().ok()?, start: start.to_owned(), nested })
     }
 
     /// Without it, those that it has started may still be at work.
@@ -65,6 +93,20 @@ impl Orphan {
             () = async { while self.runs() { tokio::time::sleep(TICK).await } } => {}
         }
     }
+}
+
+/// The command that has this variable. What it leaves running, such as the monitor of a container, has it too.
+fn first_with(variable: &str) -> Option<u32> {
+    let has = |id: &u32| {
+        let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        if !["podman", "docker", "kdn-runtime-"].iter().any(|own| name.starts_with(own)) {
+            return false;
+        }
+        let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    };
+    let all = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(has).min_by_key(|id| started(*id).and_then(|start| start.parse::<u64>().ok()))
 }
 
 /// When a process began, in the kernel's own measure: the 20th number behind its name.
