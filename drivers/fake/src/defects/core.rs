@@ -349,12 +349,7 @@ pub(super) const TABLE: &[Defect] = &[
                 wire.send(&frame);
                 return Flow::Drop;
             }
-            wire.ask("list", &json!({}), move |wire, mut response| {
-                for instance in entries(&mut response["result"], "instances") {
-                    wire.ask("stop", &json!({"id": instance["id"], "graceSeconds": 0}), |_, _| {});
-                }
-                wire.later(Duration::from_millis(300), move |wire| wire.send(&frame));
-            });
+            wire.stop_listed(&json!({}), move |wire| wire.send(&frame));
             Flow::Drop
         });
     }),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Defect, defect,
     hooks::{ANY, CHANGES, Flow, INSTANCE, NO_REQUEST},
-    json::{edit, error, failure, forget, json, kind, set, set_kind, succeed},
+    json::{edit, error, failure, forget, json, kind, set, set_kind, succeed, text},
     wire::{Wire, shared},
 };
 
@@ -310,10 +310,12 @@ pub(super) const TABLE: &[Defect] = &[
     }),
     defect("carries-out-batches-and-refuses-them", "WIRE-25", |shim| {
         shim.on_json(|frame, wire| {
-            for request in frame.as_array().into_iter().flatten() {
-                wire.ask(request["method"].as_str().unwrap_or_default(), &request["params"], |_, _| {});
-            }
-            Flow::Pass
+            let Some(batch) = frame.as_array().cloned() else { return Flow::Pass };
+            let requests =
+                batch.into_iter().map(|mut one| (text(&one, "method").to_owned(), one["params"].take()));
+            let frame = frame.take();
+            wire.ask_each(requests, move |wire| wire.send(&frame));
+            Flow::Drop
         });
     }),
     defect("answers-batches-one-by-one", "WIRE-25", |shim| {

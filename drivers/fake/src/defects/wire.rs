@@ -15,7 +15,7 @@ use kdn_protocol::ErrorKind;
 use serde_json::Value;
 
 use super::{
-    json::{failure, json, success},
+    json::{entries, failure, json, success},
     shim::Event,
 };
 
@@ -150,6 +150,31 @@ impl Wire {
         let id = format!("defect-{}", self.serial);
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
         self.asked.insert(id, Box::new(then));
+    }
+
+    /// Sends the driver requests of the shim's own, one after the other, and goes on when all are answered.
+    pub(super) fn ask_each(
+        &mut self,
+        mut requests: impl Iterator<Item = (String, Value)> + 'static,
+        then: impl FnOnce(&mut Self) + 'static,
+    ) {
+        match requests.next() {
+            Some((method, params)) => {
+                self.ask(&method, &params, move |wire, _| wire.ask_each(requests, then));
+            }
+            None => then(self),
+        }
+    }
+
+    /// Stops the instances that the driver lists, and goes on when all are.
+    pub(super) fn stop_listed(&mut self, which: &Value, then: impl FnOnce(&mut Self) + 'static) {
+        self.ask("list", which, |wire, mut response| {
+            let listed = entries(&mut response["result"], "instances");
+            let stops: Vec<_> = listed
+                .map(|instance| ("stop".to_owned(), json!({"id": instance["id"], "graceSeconds": 0})))
+                .collect();
+            wire.ask_each(stops.into_iter(), then);
+        });
     }
 
     /// Ends the driver's stdin.

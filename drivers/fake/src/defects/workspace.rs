@@ -469,12 +469,7 @@ pub(super) const TABLE: &[Defect] = &[
                 wire.send(&frame);
                 return Flow::Drop;
             }
-            wire.ask("list", &workspaces, move |wire, mut response| {
-                for instance in entries(&mut response["result"], "instances") {
-                    wire.ask("stop", &json!({"id": instance["id"], "graceSeconds": 0}), |_, _| {});
-                }
-                wire.send(&frame);
-            });
+            wire.stop_listed(&workspaces, move |wire| wire.send(&frame));
             Flow::Drop
         });
     }),
