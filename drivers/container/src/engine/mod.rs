@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::env;
 use crate::error::Result;
-use crate::process::{self, Call, Output, Sink};
+use crate::process::{self, Attached, Call, Output, Sink};
 use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
@@ -180,7 +180,7 @@ impl Engine {
         Ok(Call { program: self.program()?, args, ..Call::default() })
     }
 
-    fn started(&self, output: std::io::Result<Output>) -> Result<Output> {
+    fn started<T>(&self, output: std::io::Result<T>) -> Result<T> {
         output.map_err(|error| {
             let message = format!("{} can't be run: {error}", self.table.name);
             Error::new(ErrorKind::Unavailable, message)
@@ -245,6 +245,11 @@ impl Engine {
         let output = self.started(told(context, process::run(call, None)).await)?;
         context.check()?;
         self.judge(doing, args, output)
+    }
+
+    /// A command on this process's own stdin, stdout and stderr.
+    pub async fn attach(&self, args: impl IntoIterator<Item = String>) -> Result<Attached> {
+        self.started(process::attach(self.call(args)?).await)
     }
 
     /// Whether a container that is made ready can be cut off from its network before it runs.

@@ -10,6 +10,7 @@ use crate::engine::Status;
 use crate::env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::SOURCES;
+use crate::role::ATTACH;
 
 impl Instances {
     /// The URL of the web page that the agent of a running instance has.
@@ -31,15 +32,13 @@ impl Instances {
     pub async fn terminal(&self, params: TerminalParams) -> Result<Plan> {
         let found = self.find(&params.id).await?;
         check_running(&found)?;
-        let program = self.engine().program()?.into_os_string().into_string();
-        let program = program.map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))?;
-        let mut args = vec!["exec".to_owned(), "--interactive".to_owned()];
+        let mut args = vec![ATTACH.to_owned(), params.id.clone(), "--interactive".to_owned()];
         args.extend(params.tty.then(|| "--tty".to_owned()));
         args.push(format!("--workdir={SOURCES}"));
         args.extend(env::of_terminal().into_iter().map(|name| format!("--env={name}")));
         args.push(params.id);
         args.extend((self.engine().table().exec)(self.command(&found, params.command)?));
-        Ok(Plan::program(program, args))
+        Ok(Plan::own(args))
     }
 
     /// The agent's own command, where the user's configuration has another one than the host.

@@ -1,6 +1,7 @@
-//! The one place that starts processes: a program of the engine, in a process group that dies when its work is not wanted
-//! any more.
+//! The one place that starts processes: programs of the engine, in a process group that dies when its work is not wanted
+//! any more, or on the terminal of the user.
 
+mod attached;
 mod end;
 mod orphan;
 
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::role::SESSION;
 
+pub use attached::{Attached, attach};
 pub use orphan::end_noted;
 
 /// How much of stdout is kept, in bytes; nothing that is read here comes near.

@@ -1,5 +1,6 @@
 //! The roles of an executable: the driver, or a helper of it, in a process of its own.
 
+mod attach;
 mod network;
 mod session;
 
@@ -11,6 +12,7 @@ use crate::driver::ContainerDriver;
 use crate::engine::Kind;
 use crate::error::Result;
 
+pub use attach::ATTACH;
 pub use network::CUT_OFF;
 pub use session::SESSION;
 
@@ -19,6 +21,10 @@ pub fn main<K: Kind>() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|role| role.to_str()) {
         Some(CUT_OFF) => end(network::cut_off(&args.next().unwrap_or_default())),
+        Some(ATTACH) => match attach::run(K::TABLE, args.collect()) {
+            Ok(status) => ExitCode::from(status),
+            Err(error) => end(Err(error)),
+        },
         Some(SESSION) => end(session::run(&args.collect::<Vec<OsString>>())),
         _ => kdn_protocol::driver::serve::<ContainerDriver<K>>(),
     }

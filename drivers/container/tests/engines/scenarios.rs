@@ -30,7 +30,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    life, exec, terminal_starts, image_is_shared, force_remove, environment, shows_logs, agents, names, owner, mounts,
+    life, exec, terminal_starts, terminal_closed, image_is_shared, force_remove, environment, shows_logs, agents, names, owner, mounts,
     unknown, apart, secret, sudo, ports, limits, renamed, deleted, paused, features, files, dashboard, interrupted,
     killed,
 }
@@ -66,6 +66,18 @@ fn terminal_starts(world: &World) {
     world.init(&[]);
     assert_eq!(world.sh("app", "echo $HOME"), "/home/agent");
     assert_eq!(world.states(), [("app".into(), "running".into())]);
+}
+
+fn terminal_closed(world: &World) {
+    world.init(&["--start"]);
+    let mark = mark(world);
+    let script = format!("setsid sleep {mark}1 >/dev/null & exec sleep {mark}");
+    let mut kdn = world.command(&["terminal", "app", "--", "sh", "-c", &script]).spawn().unwrap();
+    wait_until("both run", || sleeps(&mark) && sleeps(&format!("{mark}1")));
+    kill_process(Pid::from_child(&kdn), Signal::HUP).unwrap();
+    assert_eq!(kdn.wait().unwrap().code(), Some(129));
+    wait_until("the command has ended", || !sleeps(&mark));
+    assert!(sleeps(&format!("{mark}1")), "what is in a session of its own runs on");
 }
 
 fn image_is_shared(world: &World) {
@@ -330,7 +342,7 @@ fn dashboard(world: &World) {
 
 /// Starts to make a workspace whose image takes long, and waits until that is under way. Returns a mark of its processes.
 fn begin_slow_build(world: &World) -> (Child, String) {
-    let mark = format!("4{:09}", world.root().metadata().unwrap().ino() % 1_000_000_000);
+    let mark = mark(world);
     let lines = ["echo under way".to_owned(), format!("sleep {mark}")];
     let image = json!({"version": "latest", "packages": [], "run_commands": lines});
     world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
@@ -342,6 +354,11 @@ fn begin_slow_build(world: &World) -> (Child, String) {
     wait_until("it sleeps", || sleeps(&mark));
     std::thread::spawn(move || lines.for_each(drop));
     (kdn, mark)
+}
+
+/// A number of seconds that no other world sleeps for.
+fn mark(world: &World) -> String {
+    format!("4{:09}", world.root().metadata().unwrap().ino() % 1_000_000_000)
 }
 
 fn sleeps(mark: &str) -> bool {
