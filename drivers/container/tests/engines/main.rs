@@ -7,7 +7,6 @@
     reason = "a test may panic, looks at the whole machine, and writes files that need not survive a crash"
 )]
 
-mod conformance;
 mod legacy;
 mod scenarios;
 mod support;
