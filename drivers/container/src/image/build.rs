@@ -3,7 +3,7 @@
 use kdn_protocol::Stream;
 use kdn_protocol::driver::{Context, Progress};
 
-use super::{BuildFolder, DIGEST, Recipe};
+use super::{DIGEST, Prepared, Recipe};
 use crate::engine::Engine;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -24,14 +24,9 @@ pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Resu
     Ok(id().await?.trim().to_owned())
 }
 
-/// The name of the image with this content: others can take the name of a workspace away from it.
-fn content(digest: &str) -> String {
-    format!("kdn:{digest:.16}")
-}
-
-/// The id of the image with this content, if it was built to its end.
-pub(super) async fn find(engine: &Engine, digest: &str) -> Option<String> {
-    let args = ["image", "inspect", "--format", "{{.Id}}", &content(digest)].map(str::to_owned);
+/// The id of the image with this name, if it was built to its end.
+pub(super) async fn find(engine: &Engine, name: &str) -> Option<String> {
+    let args = ["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned);
     engine.ask("failed to look for the image", args).await.ok().map(|id| id.trim().to_owned())
 }
 
@@ -39,9 +34,8 @@ pub(super) async fn find(engine: &Engine, digest: &str) -> Option<String> {
 pub(super) async fn build(
     engine: &Engine,
     recipe: &Recipe,
+    prepared: &Prepared,
     tag: &str,
-    digest: &str,
-    folder: &BuildFolder,
     context: &Context,
 ) -> Result<String> {
     let text = |path: std::path::PathBuf| {
@@ -49,20 +43,20 @@ pub(super) async fn build(
             .into_string()
             .map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))
     };
-    let context_folder = text(folder.path().to_owned())?;
+    let context_folder = text(prepared.folder.path().to_owned())?;
     let mut args: Vec<String> = vec!["build".into(), "--force-rm".into()];
     for (name, value) in [("UID", recipe.uid), ("GID", recipe.gid)] {
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
     }
     args.extend([
         "--label".into(),
-        format!("{DIGEST}={digest}"),
+        format!("{DIGEST}={}", prepared.digest),
         "-t".into(),
-        content(digest),
+        prepared.name(),
         "-t".into(),
         tag.into(),
     ]);
-    args.extend(["-f".into(), text(folder.path().join("Containerfile"))?, context_folder]);
+    args.extend(["-f".into(), text(prepared.folder.path().join("Containerfile"))?, context_folder]);
     let (log, steps) = (context.log().clone(), context.steps());
     let mut sink = |stream: Stream, line: &str| {
         if let Some(progress) = progress(line) {
@@ -79,7 +73,7 @@ pub(super) async fn build(
             _ => error,
         }
     })?;
-    find(engine, digest)
+    find(engine, &prepared.name())
         .await
         .ok_or_else(|| Error::internal("the image that was built is not there"))
         .doing(doing)

@@ -66,25 +66,51 @@ impl Recipe {
     }
 }
 
-/// Gets the image of a recipe under the name `tag`, and returns its id.
-pub async fn get(
+/// What an image is built from.
+#[derive(Debug)]
+pub struct Prepared {
+    folder: BuildFolder,
+    /// Of all that goes into the image.
+    pub digest: String,
+}
+
+impl Prepared {
+    /// The name of the image with this content: others can take the name of a workspace away from it.
+    fn name(&self) -> String {
+        format!("kdn:{:.16}", self.digest)
+    }
+}
+
+/// Gets the base image, and writes a build folder.
+pub async fn prepare(
     engine: &Engine,
     recipe: &Recipe,
-    tag: &str,
     folder: PathBuf,
     context: &Context,
-) -> Result<String> {
+) -> Result<Prepared> {
     let steps = context.steps();
     let base = build::base(engine, &recipe.image.base(), context).await?;
     steps.start("Creating temporary build directory", "Temporary build directory created");
     let folder = BuildFolder::new(folder)?;
     steps.start("Generating Containerfile", "Containerfile generated");
     let digest = folder.fill(recipe, &base)?;
-    if let Some(id) = build::find(engine, &digest).await {
+    Ok(Prepared { folder, digest })
+}
+
+/// Gets the image under the name `tag`, and returns its id. Nobody else may do so at the same time: podman would forget names.
+pub async fn get(
+    engine: &Engine,
+    recipe: &Recipe,
+    prepared: &Prepared,
+    tag: &str,
+    context: &Context,
+) -> Result<String> {
+    let steps = context.steps();
+    if let Some(id) = build::find(engine, &prepared.name()).await {
         steps.start(format!("Using container image: {tag}"), "Container image is up to date");
         engine.change("failed to tag the image", ["tag", &id, tag]).await?;
         return Ok(id);
     }
     steps.start(format!("Building container image: {tag}"), "Container image built");
-    build::build(engine, recipe, tag, &digest, &folder, context).await
+    build::build(engine, recipe, prepared, tag, context).await
 }

@@ -38,7 +38,11 @@ impl Instances {
         let files = home::archive(&workspace.files, &workspace.mounts, ids.0, ids.1)?;
         let tag = format!("kdn-{}", workspace.name);
         let folder = self.storage.join("instances").join(&workspace.workspace_id);
-        let image = image::get(self.engine(), &recipe, &tag, folder, context).await?;
+        let prepared = image::prepare(self.engine(), &recipe, folder, context).await?;
+        let name = format!("image-{:.16}", prepared.digest);
+        let turn = told(context, self.wait_for_lock(&name, context)).await?;
+        let image = image::get(self.engine(), &recipe, &prepared, &tag, context).await?;
+        drop((turn, prepared));
         let container = self.container_name(&workspace.name);
         let unfinished = unfinished_name(&container, &workspace.workspace_id);
         context

@@ -82,15 +82,31 @@ fn terminal_closed(world: &World) {
 
 fn image_is_shared(world: &World) {
     let own = world.root().file_name().unwrap().to_str().unwrap().to_lowercase();
-    let (one, two) = (format!("{own}-1"), format!("{own}-2"));
-    let image = |name: &str| world.engine.call(&["images", "--quiet", "--no-trunc", &format!("kdn-{name}")]);
-    world.init(&["--name", &one]);
-    world.init(&["--name", &two]);
-    assert_eq!(image(&one), image(&two));
-    world.ok(&["remove", &one]);
-    assert!(!image(&one).is_empty(), "the image stays");
-    world.ok(&["start", &two]);
-    assert_eq!(world.sh(&two, "cat readme"), "hello");
+    // Of its own, so that it is not there yet.
+    configure_image(world, &json!({"run_commands": [format!("echo {own}")]}));
+    let name = |number: usize| format!("{own}-{number}");
+    let base = world.engine.flag(SMALL);
+    let begin = |number: usize| {
+        let args = ["init", "--runtime", world.engine.kind(), "--agent", "shell", &base, "--name"];
+        world.command(&[&args[..], &[&name(number)]].concat()).spawn().unwrap()
+    };
+    let outputs = [1, 2, 3].map(begin).map(|kdn| kdn.wait_with_output().unwrap());
+    let all: String = outputs.iter().map(|output| String::from_utf8_lossy(&output.stderr)).collect();
+    assert!(outputs.iter().all(|output| output.status.success()), "{all}");
+    assert_eq!(all.matches("Building container image").count(), 1, "made once, also at the same time: {all}");
+    let image =
+        |number| world.engine.call(&["images", "--quiet", "--no-trunc", &format!("kdn-{}", name(number))]);
+    assert_eq!([image(2), image(3)], [image(1), image(1)]);
+    world.ok(&["remove", &name(1)]);
+    assert!(!image(1).is_empty(), "the image stays");
+    assert_eq!(world.sh(&name(2), "cat readme"), "hello");
+}
+
+/// Writes `image.json`, with no packages unless it has some.
+fn configure_image(world: &World, fields: &serde_json::Value) {
+    let mut image = json!({"version": "latest", "packages": []});
+    image.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
 }
 
 fn force_remove(world: &World) {
@@ -111,8 +127,7 @@ fn environment(world: &World) {
 fn shows_logs(world: &World) {
     // Of its own, so that it is not there yet.
     let line = format!("echo built in {}", world.root().display());
-    let image = json!({"version": "latest", "packages": [], "run_commands": [line]});
-    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    configure_image(world, &json!({"run_commands": [line]}));
     let base = world.engine.flag(SMALL);
     let args = ["init", "--runtime", world.engine.kind(), "--agent", "shell", "--show-logs", &base];
     let run = world.run(&args);
@@ -218,8 +233,7 @@ fn secret(world: &World) {
 }
 
 fn sudo(world: &World) {
-    let image = json!({"version": "latest", "packages": [], "sudo": ["/usr/bin/apt-get"]});
-    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    configure_image(world, &json!({"sudo": ["/usr/bin/apt-get"]}));
     let base = world.engine.flag(DEBIAN);
     world.ok(&["init", "--runtime", world.engine.kind(), "--agent", "shell", &base, "--start"]);
     assert!(world.sh("app", "sudo -n apt-get --version").starts_with("apt "));
@@ -344,8 +358,7 @@ fn dashboard(world: &World) {
 fn begin_slow_build(world: &World) -> (Child, String) {
     let mark = mark(world);
     let lines = ["echo under way".to_owned(), format!("sleep {mark}")];
-    let image = json!({"version": "latest", "packages": [], "run_commands": lines});
-    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    configure_image(world, &json!({"run_commands": lines}));
     let base = world.engine.flag(SMALL);
     let args = ["init", "--runtime", world.engine.kind(), "--agent", "shell", "--show-logs", &base];
     let mut kdn = world.command(&args).spawn().unwrap();
@@ -406,8 +419,7 @@ fn killed(world: &World) {
     kill_process(Pid::from_raw(driver.expect("a driver")).unwrap(), Signal::KILL).unwrap();
     assert_eq!(kdn.wait().unwrap().code(), Some(1));
     // The next command that changes something cleans up.
-    let image = json!({"version": "latest", "packages": []});
-    world.write(&format!("storage/runtimes/{}/config/image.json", world.engine.kind()), &image.to_string());
+    configure_image(world, &json!({}));
     world.init(&[]);
     world.ok(&["remove", "app"]);
     assert_nothing_left(world, &mark);

@@ -544,15 +544,18 @@ fn disk_full(engine: Engine) -> Option<String> {
     let build = scene.init(&base);
     assert_eq!(scene.count(), 0);
     scene.world.write(&config, &image(&[]));
-    assert!(scene.init(&base).ends_with("[0]\n"));
+    let made = scene.init(&base);
+    assert!(made.ends_with("[0]\n"), "{made}");
     disk.fill();
     let start = scene.says("start app");
     let other = scene.init(&format!("--name other {base}"));
     assert_eq!(scene.count(), 1);
     fs::remove_file(disk.path("fill")).unwrap();
     // All is as before.
-    assert!(scene.says("start app").ends_with("[0]\n"));
-    assert!(scene.says("remove --force app").ends_with("[0]\n"));
+    for command in ["start app", "remove --force app"] {
+        let said = scene.says(command);
+        assert!(said.ends_with("[0]\n"), "{said}");
+    }
     assert_eq!(scene.count(), 0);
     let keep =
         |said: String| said.lines().filter(|line| !line.contains(" says: ")).collect::<Vec<_>>().join("\n");
