@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::stop::KEEPER;
 use super::{
-    Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, ports,
+    Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, points, ports,
 };
 use crate::engine::{Bind, Container, Status, said, told};
 use crate::error::{Error, ErrorKind, Result};
@@ -109,6 +109,7 @@ impl Instances {
             agent: workspace.agent.name.clone(),
             command: workspace.agent.command.clone(),
             forwards,
+            points: points::find(&workspace.source_path, &workspace.mounts),
         };
         let args = self.arguments(workspace, recipe, image, &facts)?;
         let printed = self

@@ -6,6 +6,7 @@ mod info;
 mod known;
 mod lock;
 mod network;
+mod points;
 mod ports;
 mod remove;
 mod start;
@@ -23,6 +24,7 @@ use crate::engine::{Container, Engine};
 use crate::error::{Error, Result};
 
 use known::Seen;
+use points::Point;
 
 /// The label with the workspace's id.
 const WORKSPACE: &str = "kdn.workspace";
@@ -46,6 +48,8 @@ struct Facts {
     command: Vec<String>,
     #[serde(default)]
     forwards: Vec<Forward>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    points: Vec<Point>,
 }
 
 /// The instances of a storage folder, which other drivers may share.

@@ -5,7 +5,7 @@ use std::path::Path;
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, NetworkMode, StartParams};
 
-use super::{Facts, Found, Instances, instance, network};
+use super::{Facts, Found, Instances, instance, network, points};
 use crate::engine::{Container, Status, said};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -57,6 +57,7 @@ impl Instances {
                 .change("failed to stop the container", ["stop", "--time", "0", &container.id])
                 .await?;
         }
+        points::make(&facts.points);
         // While it is cut off and not started, nobody may take it for one that only has to be started.
         self.forget(&params.id);
         let started = self.start_under(&container, &params.network, context).await;
@@ -84,6 +85,7 @@ impl Instances {
         }
         let Some((facts, started)) = self.recall(&params.id, Status::Running) else { return Ok(None) };
         context.steps().start(format!("Starting container: {}", facts.container), "Container started");
+        points::make(&facts.points);
         let done =
             self.engine().launch("failed to start the container", ["start", &facts.container], context).await;
         if context.check().is_err() {

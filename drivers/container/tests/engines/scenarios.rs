@@ -186,12 +186,15 @@ fn mounts(world: &World) {
     let fixed = world.write("fixed/file", "fixed\n");
     world.configure(&json!({"mounts": [
         {"host": shared.parent(), "target": "/workspace/shared"},
+        {"host": shared.parent(), "target": "$SOURCES/deep/er"},
         {"host": fixed.parent(), "target": "$HOME/.cache/fixed", "ro": true},
     ]}));
     world.init(&["--start"]);
     assert_eq!(world.sh("app", "cat /workspace/shared/file ~/.cache/fixed/file"), "shared\nfixed");
     world.sh("app", "echo changed > /workspace/shared/file; echo mine > ~/.cache/own");
     assert_eq!(fs::read_to_string(shared).unwrap(), "changed\n");
+    assert_eq!(world.sh("app", "cat deep/er/file"), "changed");
+    assert_eq!(fs::metadata(world.project().join("deep")).unwrap().uid(), world.owner());
     let refused = world.run(&["terminal", "app", "--", "sh", "-c", "echo changed > ~/.cache/fixed/file"]);
     assert_ne!(refused.code, Some(0));
     assert_eq!(fs::read_to_string(fixed).unwrap(), "fixed\n");
