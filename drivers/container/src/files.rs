@@ -5,9 +5,29 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use kdn_protocol::driver::make_private;
+
 /// Writes a file that nobody else sees yet.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(path, bytes)
+}
+
+/// Writes behind what is in a file.
+pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).open(path)?.write_all(bytes)
+}
+
+/// Does something in a folder that is only for the user, and is made before. Others delete it when it is empty: then it is
+/// made again.
+pub fn in_folder<T>(folder: &Path, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let once = || make_private(folder).and_then(|()| work());
+    for _ in 0..100 {
+        match once() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    once()
 }
 
 /// Writes a file that is not there yet, in one step; leaves one that is there as it is.

@@ -12,11 +12,12 @@
 #[expect(dead_code, reason = "the suite makes its own worlds")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use support::{Engine, SECRET, SMALL, bin, text};
 
@@ -41,10 +42,33 @@ fn passes(engine: Engine) {
     let file = folder.path().join("fixture.json");
     fs::write(&file, fixture.to_string()).unwrap();
     let mut suite = engine.command(bin().join("kdn-conformance"));
-    suite.args(["run", "--jobs", "4", "--patience", "30", "--fixture"]).arg(&file);
+    suite.args(["run", "--jobs", "4", "--patience", "30", "--format", "json", "--fixture"]).arg(&file);
     suite.arg(bin().join(format!("kdn-runtime-{}", engine.kind())));
     let output = suite.output().unwrap();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let checks = || report["checks"].as_array().into_iter().flatten();
+    let wrong: Vec<&Value> = checks()
+        .filter(|check| !["passed", "skipped"].contains(&check["outcome"].as_str().unwrap()))
+        .collect();
+    assert!(output.status.success() && wrong.is_empty(), "{wrong:#?}{}", text(&output.stderr));
+    let mut ran = BTreeMap::new();
+    for check in checks().filter(|check| check["outcome"] == "passed") {
+        *ran.entry(check["profile"].as_str().unwrap()).or_default() += 1;
+    }
+    assert_eq!(ran, told(engine), "which checks run is told in conformance/README.md");
+}
+
+/// How many checks of each profile run on an engine, as the table of the suite's README has it.
+fn told(engine: Engine) -> BTreeMap<&'static str, usize> {
+    let (_, table) =
+        include_str!("../../../conformance/README.md").split_once("| profile | podman |").unwrap();
+    let column = [Engine::Podman, Engine::Rootless, Engine::Docker].iter().position(|one| *one == engine);
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cell = |row: &'static str| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        Some((cells[1].trim_matches('`'), cells[2 + column?].parse().ok()?))
+    };
+    rows.filter_map(cell).collect()
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
         return Ok(0);
     }
     for warning in &warnings {
-        stream::note(&format!("Warning: the last known states are shown: {warning}"));
+        stream::stderr(&warning.to_warning("the last known states are shown"));
     }
     sort(&mut live);
     stream::stdout(&match (args.quiet, live.is_empty()) {

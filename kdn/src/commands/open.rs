@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
     let record = manager.find(wanted)?;
     let (mut live, warnings) = manager.refresh(vec![record.clone()]).await;
     for warning in &warnings {
-        stream::note(&format!("Warning: the last known ports are used: {warning}"));
+        stream::stderr(&warning.to_warning("the last known ports are used"));
     }
     let Live { record, fresh, .. } = live.pop().unwrap_or(Live { record, fresh: false, reason: None });
     let forward = choose(&record.forwards(), args.port.filter(|port| *port != 0), wanted)?;

@@ -101,7 +101,16 @@ impl CommandError {
 
     /// For stderr: `Error: ...`, and a line for each hint.
     pub fn to_text(&self) -> String {
-        let mut out = format!("Error: {}\n", text::lines(&self.message));
+        self.after("Error")
+    }
+
+    /// For stderr, where the command goes on: `Warning: ...`, what that means here first, and a line for each hint.
+    pub fn to_warning(&self, meaning: &str) -> String {
+        self.after(&format!("Warning: {meaning}"))
+    }
+
+    fn after(&self, begin: &str) -> String {
+        let mut out = format!("{begin}: {}\n", text::lines(&self.message));
         for hint in &self.hints {
             let _ = writeln!(out, "{}", text::lines(hint));
         }

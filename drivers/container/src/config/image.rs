@@ -97,7 +97,7 @@ impl Image {
         self.sudo.iter().cloned().chain(more.iter().map(|&path| path.to_owned())).collect()
     }
 
-    pub(super) fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), String> {
         if self.base().ends_with(':') || self.version.is_empty() {
             return Err("version cannot be empty".into());
         }

@@ -33,6 +33,7 @@ impl Kind for Docker {
         create: |_| {
             vec!["--network=bridge".to_owned(), "--add-host=host.docker.internal:host-gateway".to_owned()]
         },
+        detach_keys: "ctrl-^,ctrl-@,ctrl-^",
         exec,
         mount,
         builds_itself: false,

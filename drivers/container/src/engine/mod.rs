@@ -61,6 +61,8 @@ pub struct Table {
     pub parse: fn(&str) -> serde_json::Result<Vec<Container>>,
     /// Arguments of `create` that are the engine's own.
     pub create: fn(&Host) -> Vec<String>,
+    /// The keys that would leave a command running: none, or such as nobody types.
+    pub detach_keys: &'static str,
     /// The command of `exec`.
     pub exec: fn(Vec<String>) -> Vec<String>,
     /// A mount, as arguments of `create`.

@@ -29,6 +29,7 @@ impl Kind for Podman {
         format: "json",
         parse,
         create,
+        detach_keys: "",
         exec: |command| command,
         mount: |bind| Ok(["--mount".to_owned(), bind.mount(Some("relabel=private"))]),
         builds_itself: true,

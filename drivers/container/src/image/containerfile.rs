@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 /// Makes the user. Neither every image has a program for that, nor one that may give an id twice; ids and a name that the
 /// image has given away already are taken back, but never those of root.
 const MAKE_USER: &str = r#"RUN set -e; touch /etc/passwd /etc/group; \
+    for file in /etc/passwd /etc/group; do [ -z "$(tail -c 1 $file)" ] || echo >> $file; done; \
     [ "$UID" = 0 ] || sed -i "/^[^:]*:[^:]*:$UID:/d" /etc/passwd; \
     [ "$GID" = 0 ] || sed -i "/^[^:]*:[^:]*:$GID:/d" /etc/group; \
     sed -i '/^agent:/d' /etc/passwd /etc/group; \
@@ -129,6 +130,7 @@ mod tests {
         ARG UID=1000
         ARG GID=1000
         RUN set -e; touch /etc/passwd /etc/group; \
+            for file in /etc/passwd /etc/group; do [ -z "$(tail -c 1 $file)" ] || echo >> $file; done; \
             [ "$UID" = 0 ] || sed -i "/^[^:]*:[^:]*:$UID:/d" /etc/passwd; \
             [ "$GID" = 0 ] || sed -i "/^[^:]*:[^:]*:$GID:/d" /etc/group; \
             sed -i '/^agent:/d' /etc/passwd /etc/group; \
@@ -174,6 +176,7 @@ mod tests {
         ARG UID=1000
         ARG GID=1000
         RUN set -e; touch /etc/passwd /etc/group; \
+            for file in /etc/passwd /etc/group; do [ -z "$(tail -c 1 $file)" ] || echo >> $file; done; \
             [ "$UID" = 0 ] || sed -i "/^[^:]*:[^:]*:$UID:/d" /etc/passwd; \
             [ "$GID" = 0 ] || sed -i "/^[^:]*:[^:]*:$GID:/d" /etc/group; \
             sed -i '/^agent:/d' /etc/passwd /etc/group; \

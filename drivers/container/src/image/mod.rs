@@ -12,7 +12,7 @@ use kdn_protocol::{Feature, Workspace};
 
 use crate::config::{Agent, Config, Image};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use context::BuildFolder;
 
@@ -35,16 +35,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// From what the user wrote into the configuration, and from what kdn asks for where the user wrote nothing.
-    pub fn new(
-        config: &Config,
-        workspace: &Workspace,
-        base: Option<&String>,
-        ids: (u32, u32),
-    ) -> Result<Self> {
+    /// From what the user wrote into the configuration, and from what kdn asks for where the user wrote nothing. The option
+    /// `base_image` names another base.
+    pub fn new(config: &Config, workspace: &Workspace, base_image: &str, ids: (u32, u32)) -> Result<Self> {
         let mut image = config.image()?;
-        if let Some(base) = base {
+        if let Some(base) = workspace.options.get(base_image) {
             image.base_image = Some(base.clone());
+            let wrong = |why| Error::invalid_workspace(format!("options.{base_image}"), why);
+            image.validate().map_err(wrong)?;
         }
         let name = &workspace.agent.name;
         let agent = match config.agent(name)? {
@@ -64,6 +62,25 @@ impl Recipe {
         };
         Ok(Self { image, agent, features: workspace.features.clone(), uid: ids.0, gid: ids.1 })
     }
+}
+
+/// The name of a workspace's image. In those of images, one dot or one or two underscores may be between letters, or
+/// dashes: whatever else is there becomes a dash.
+pub fn tag(workspace: &str) -> String {
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut tag = "kdn".to_owned();
+    let mut between = "-".to_owned();
+    for c in workspace.chars() {
+        if !is_letter(c) {
+            between.push(c);
+            continue;
+        }
+        let usable = [".", "_", "__"].contains(&&*between) || between.chars().all(|c| c == '-');
+        tag += if usable { &between } else { "-" };
+        tag.push(c);
+        between.clear();
+    }
+    tag
 }
 
 /// What an image is built from.
@@ -113,4 +130,21 @@ pub async fn get(
     }
     steps.start(format!("Building container image: {tag}"), "Container image built");
     build::build(engine, recipe, prepared, tag, context).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tag;
+
+    #[test]
+    fn each_workspace_has_a_name_for_its_image() {
+        for (workspace, image) in [
+            ("app", "kdn-app"),
+            ("a.b_c__d--e", "kdn-a.b_c__d--e"),
+            ("a_-b..c___d-", "kdn-a-b-c-d"),
+            ("_a", "kdn-a"),
+        ] {
+            assert_eq!(tag(workspace), image);
+        }
+    }
 }

@@ -33,15 +33,14 @@ impl Instances {
         }
         self.config().write_defaults()?;
         let ids = self.ids(workspace).await?;
-        let base = workspace.options.get(self.engine().table().base_image_flag);
-        let recipe = Recipe::new(self.config(), workspace, base, ids)?;
+        let recipe = Recipe::new(self.config(), workspace, self.engine().table().base_image_flag, ids)?;
         let files = home::archive(&workspace.files, &workspace.mounts, ids.0, ids.1)?;
-        let tag = format!("kdn-{}", workspace.name);
+        let tag = image::tag(&workspace.name);
         let folder = self.storage.join("instances").join(&workspace.workspace_id);
         let prepared = image::prepare(self.engine(), &recipe, folder, context).await?;
         let name = format!("image-{:.16}", prepared.digest);
         let turn = told(context, self.wait_for_lock(&name, context)).await?;
-        let image = image::get(self.engine(), &recipe, &prepared, &tag, context).await?;
+        let image = image::get(self.under(&turn).engine(), &recipe, &prepared, &tag, context).await?;
         drop((turn, prepared));
         let container = self.container_name(&workspace.name);
         let unfinished = unfinished_name(&container, &workspace.workspace_id);
@@ -104,7 +103,7 @@ impl Instances {
         let facts = Facts {
             name: workspace.name.clone(),
             container: name.to_owned(),
-            image: format!("kdn-{}", workspace.name),
+            image: image::tag(&workspace.name),
             source: workspace.source_path.to_string_lossy().into_owned(),
             agent: workspace.agent.name.clone(),
             command: workspace.agent.command.clone(),
@@ -112,16 +111,16 @@ impl Instances {
             points: points::find(&workspace.source_path, &workspace.mounts),
         };
         let args = self.arguments(workspace, recipe, image, &facts)?;
-        let printed = self
-            .engine()
-            .change(&format!("failed to create {} container", self.engine().table().name), args)
-            .await
-            .map_err(explain)?;
+        let doing = format!("failed to create {} container", self.engine().table().name);
+        // A rootless podman may first have to give a whole image to other users.
+        let printed = told(context, self.engine().change(&doing, args)).await.map_err(explain)?;
         let id = printed.lines().rev().map(str::trim).find(|line| super::is_container_id(line));
         let id =
             id.ok_or_else(|| Error::internal(format!("no id of a container was printed: {printed:?}")))?;
         context.check()?;
         if let Some(files) = files {
+            // Docker mounts what there is to mount before it copies.
+            points::make(&facts.points);
             let target = format!("{id}:{HOME}");
             let copied =
                 self.engine().feed("failed to copy files into the container", ["cp", "-", &target], files);
@@ -161,6 +160,8 @@ impl Instances {
             format!("--label={INSTANCE}={label}"),
             "--init".to_owned(),
             "--no-healthcheck".to_owned(),
+            // Images may have another one, which what runs here does not know.
+            "--stop-signal=TERM".to_owned(),
             format!("--workdir={SOURCES}"),
             "--entrypoint=/bin/sh".to_owned(),
         ];

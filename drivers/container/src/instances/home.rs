@@ -13,18 +13,21 @@ use crate::error::{Error, Result};
 use crate::image::HOME;
 
 /// The archive of the files, and of the folders in which they or mounts lie; `None` if there is neither. Folders replace
-/// links that the image may have in their place.
+/// links that the image may have in their place. What lies in a mount is the user's own, and is not touched.
 pub(super) fn archive(files: &[FileEntry], mounts: &[Mount], uid: u32, gid: u32) -> Result<Option<Vec<u8>>> {
-    let inside: Vec<&str> = mounts.iter().filter_map(|mount| in_home(&mount.target)).collect();
+    let home = Path::new(HOME);
+    let mount_of = |path: &Path| mounts.iter().find(|mount| home.join(path).starts_with(&mount.target));
     for (index, file) in files.iter().enumerate() {
-        if let Some(mount) = inside.iter().find(|mount| Path::new(&file.path).starts_with(mount)) {
-            let message = format!("file {:?} lies in what is mounted at {HOME}/{mount}", file.path);
+        if let Some(Mount { target, .. }) = mount_of(Path::new(&file.path)) {
+            let message = format!("file {:?} of the home lies in what is mounted at {target}", file.path);
             return Err(Error::invalid_workspace(format!("files[{index}].path"), message));
         }
     }
+    let inside = mounts.iter().filter_map(|mount| Path::new(&mount.target).strip_prefix(home).ok());
     let mut folders = BTreeSet::new();
-    for path in files.iter().map(|file| file.path.as_str()).chain(inside) {
-        folders.extend(Path::new(path).ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()));
+    for path in files.iter().map(|file| Path::new(&file.path)).chain(inside) {
+        let above = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+        folders.extend(above.filter(|path| mount_of(path).is_none()));
     }
     if files.is_empty() && folders.is_empty() {
         return Ok(None);
@@ -55,12 +58,6 @@ pub(super) fn archive(files: &[FileEntry], mounts: &[Mount], uid: u32, gid: u32)
         archive.append_data(&mut header, &file.path, &*content).map_err(failed)?;
     }
     archive.into_inner().map(Some).map_err(failed)
-}
-
-/// The part of a path below the home.
-fn in_home(path: &str) -> Option<&str> {
-    let below = path.strip_prefix(HOME)?.strip_prefix('/')?.trim_matches('/');
-    (!below.is_empty()).then_some(below)
 }
 
 fn content(file: &FileEntry) -> Result<Vec<u8>, (&'static str, String)> {

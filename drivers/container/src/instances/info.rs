@@ -49,7 +49,11 @@ impl Instances {
             return Ok(ListResult::default());
         }
         self.sweep().await;
-        let all = self.all().await?;
+        let mut all = self.all().await?;
+        if all.iter().any(|found| matches!(found, Found::Unfinished(_))) {
+            // One may have been completed since, and its lock be gone.
+            all = self.all().await?;
+        }
         self.forget_others(&all.iter().map(|found| found.container().id.as_str()).collect::<Vec<_>>());
         let mut all: Vec<Instance> = all.into_iter().filter_map(|found| self.tell(found)).collect();
         if let Some(wanted) = &params.workspace_ids {

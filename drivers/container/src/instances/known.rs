@@ -6,7 +6,6 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use kdn_protocol::Instance;
-use kdn_protocol::driver::make_private;
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, Found, Instances, WORKSPACE, instance};
@@ -39,10 +38,11 @@ impl Instances {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
-    /// What was seen of an instance just now, once.
+    /// What was seen of a stopped instance just now, once. A running one may have been stopped since.
     pub(super) fn just_seen(&self, id: &str) -> Option<Found> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        (seen.id == id && seen.at.elapsed() < FRESH).then_some(seen.found)
+        let counts = seen.id == id && seen.at.elapsed() < FRESH;
+        (counts && seen.found.container().status != Status::Running).then_some(seen.found)
     }
 
     /// Writes down what is to be known of a new instance.
@@ -50,8 +50,9 @@ impl Instances {
         let workspace = container.labels.get(WORKSPACE).cloned().unwrap_or_default();
         let known = Known { workspace, facts: facts.clone() };
         let bytes = serde_json::to_vec(&known).map_err(|error| Error::internal(error.to_string()))?;
-        make_private(&self.storage.join("known")).doing("make a folder of the storage")?;
-        files::create(&self.known_path(&container.id), &bytes).doing("write down the instance")
+        let path = self.known_path(&container.id);
+        files::in_folder(&self.storage.join("known"), || files::create(&path, &bytes))
+            .doing("write down the instance")
     }
 
     /// The facts of an instance, and what it is in this state.
@@ -78,7 +79,10 @@ impl Instances {
     /// Forgets all instances but these.
     pub(super) fn forget_others(&self, ids: &[&str]) {
         for known in fs::read_dir(self.storage.join("known")).into_iter().flatten().flatten() {
-            if known.file_name().to_str().is_some_and(|id| super::is_container_id(id) && !ids.contains(&id)) {
+            let name = known.file_name();
+            // One that is being written has more behind its id.
+            let id = name.to_str().and_then(|name| name.split('.').next());
+            if id.is_some_and(|id| super::is_container_id(id) && !ids.contains(&id)) {
                 let _ = fs::remove_file(known.path());
             }
         }

@@ -2,20 +2,23 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kdn_protocol::driver::{Context, make_private};
 
 use super::{Instances, is_container_id};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::process;
+use crate::{files, process};
 
 /// How often a lock is tried again.
 const TICK: Duration = Duration::from_millis(10);
-/// How long a change waits for the end of what a killed driver has left running, before it ends that.
-const CHANGE: Duration = Duration::from_secs(5);
-/// The same for a listing, for which the host does not wait long.
-const LIST: Duration = Duration::from_secs(1);
+/// How long a change waits for another one of the same instance.
+const OTHER: Duration = Duration::from_secs(3);
+/// How long a change waits for the end of what a killed driver has left running, before it ends that: half a container may be
+/// left then.
+const CHANGE: Duration = Duration::from_mins(1);
+/// The same for a listing, which leaves it alone then.
+const LIST: Duration = Duration::from_secs(5);
 
 /// A locked file, there only while it is locked.
 #[derive(Debug)]
@@ -43,10 +46,17 @@ impl Instances {
 
     /// Locks a name: the id of a workspace or of an instance.
     pub(super) async fn lock(&self, name: &str) -> Result<Lock> {
-        self.try_lock(name, CHANGE).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Busy, "another change of this workspace is under way")
-                .hint("try again when it has ended")
-        })
+        let asked = Instant::now();
+        loop {
+            if let Some(lock) = self.try_lock(name, CHANGE, true).await? {
+                return Ok(lock);
+            }
+            if asked.elapsed() > OTHER {
+                let message = "another change of this workspace is under way";
+                return Err(Error::new(ErrorKind::Busy, message).hint("try again when it has ended"));
+            }
+            tokio::time::sleep(TICK).await;
+        }
     }
 
     /// Locks an instance.
@@ -59,7 +69,7 @@ impl Instances {
         for folder in ["locks", "instances"] {
             let left = fs::read_dir(self.storage.join(folder)).into_iter().flatten().flatten();
             for name in left.filter_map(|entry| entry.file_name().into_string().ok()) {
-                if let Ok(Some(_lock)) = self.try_lock(&name, LIST).await {
+                if let Ok(Some(_lock)) = self.try_lock(&name, LIST, false).await {
                     let _ = fs::remove_dir_all(self.storage.join("instances").join(&name));
                 }
             }
@@ -71,7 +81,7 @@ impl Instances {
     pub(super) async fn wait_for_lock(&self, name: &str, context: &Context) -> Result<Lock> {
         loop {
             context.check()?;
-            if let Some(lock) = self.try_lock(name, CHANGE).await? {
+            if let Some(lock) = self.try_lock(name, CHANGE, true).await? {
                 return Ok(lock);
             }
             tokio::time::sleep(TICK).await;
@@ -88,20 +98,18 @@ impl Instances {
         self.storage.join("locks").join(name)
     }
 
-    async fn try_lock(&self, name: &str, patience: Duration) -> Result<Option<Lock>> {
+    /// Locks a name that nobody holds. What a killed holder has left running is waited for as long as `patience`, and then
+    /// ended `by_all_means`, or else let be; the name can't be had then.
+    async fn try_lock(&self, name: &str, patience: Duration, by_all_means: bool) -> Result<Option<Lock>> {
         let path = self.lock_path(name);
+        make_private(&self.storage).doing("make the storage folder")?;
         loop {
-            make_private(&self.storage).doing("make the storage folder")?;
-            make_private(&self.storage.join("locks")).doing("make the folder of locks")?;
-            let file = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
-                // The folder went with the last lock.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                file => file.doing("open a lock")?,
-            };
+            let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            let file = files::in_folder(&self.storage.join("locks"), open).doing("open a lock")?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => {
-                    process::end_noted(&path, patience).await;
-                    return Ok(Some(Lock { path, _file: file }));
+                    let ended = process::end_noted(&path, patience, by_all_means).await;
+                    return Ok(ended.then(|| Lock { path, _file: file }));
                 }
                 // Its holder has removed it in between.
                 Ok(()) => {}

@@ -4,12 +4,13 @@
 use std::fs;
 use std::io;
 use std::iter::once;
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use kdn_protocol::Mount;
 use serde::{Deserialize, Serialize};
 
-use crate::files;
 use crate::image::SOURCES;
 
 /// A place on the host at which a mount appears inside.
@@ -45,49 +46,69 @@ pub(super) fn make(points: &[Point]) {
 }
 
 impl Point {
+    /// Goes down from folder to folder without following links, which may lead anywhere, also while this goes on.
+    #[cfg(unix)]
     fn make(&self) -> io::Result<()> {
-        let mut at = self.folder.clone();
-        let mut parts = self.path.components().peekable();
+        use std::os::unix::fs::MetadataExt;
+
+        use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, mkdirat, openat};
+        use rustix::io::Errno;
+
+        let around = fs::File::open(&self.folder)?;
+        let owner = rustix::process::geteuid().is_root().then(|| around.metadata()).transpose()?;
+        let give = |made: &OwnedFd| match &owner {
+            Some(owner) => fchown(made, Some(Uid::from_raw(owner.uid())), Some(Gid::from_raw(owner.gid()))),
+            None => Ok(()),
+        };
+        let folder = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut at = OwnedFd::from(around);
+        let mut parts = self.path.iter().peekable();
         while let Some(part) = parts.next() {
-            at.push(part);
-            match fs::symlink_metadata(&at) {
-                Ok(there) if there.is_dir() => {}
-                // A link may lead anywhere.
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if self.is_file && parts.peek().is_none() {
-                        files::create(&at, b"")?;
-                    } else {
-                        fs::create_dir(&at)?;
-                    }
-                    give(&at, &self.folder)?;
-                }
-                Err(error) => return Err(error),
+            if self.is_file && parts.peek().is_none() {
+                let new = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                give(&openat(&at, part, new, Mode::from(0o644))?)?;
+                continue;
+            }
+            let made = match mkdirat(&at, part, Mode::from(0o755)) {
+                Err(Errno::EXIST) => false,
+                made => made.map(|()| true)?,
+            };
+            at = openat(&at, part, folder, Mode::empty())?;
+            if made {
+                give(&at)?;
             }
         }
         Ok(())
     }
-}
 
-/// Gives what root has made to the owner of a folder.
-#[cfg(unix)]
-fn give(path: &Path, folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, lchown};
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
+    #[cfg(not(unix))]
+    fn make(&self) -> io::Result<()> {
+        let path = self.folder.join(&self.path);
+        if self.is_file {
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop)
+        } else {
+            fs::create_dir_all(path)
+        }
     }
-    let owner = fs::metadata(folder)?;
-    lchown(path, Some(owner.uid()), Some(owner.gid()))
-}
-
-#[cfg(not(unix))]
-fn give(_: &Path, _: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
+
+    #[test]
+    #[cfg(unix)]
+    fn no_link_is_followed() {
+        let world = tempfile::tempdir().unwrap();
+        let [source, elsewhere] = ["source", "elsewhere"].map(|name| world.path().join(name));
+        fs::create_dir(&source).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, source.join("a")).unwrap();
+        make(&find(&source, &[Mount::new(&elsewhere, "/workspace/sources/a/b", false)]));
+        assert!(!elsewhere.join("b").exists());
+    }
 
     #[test]
     fn the_folder_around_it_is_the_closest_one() {
@@ -110,5 +131,6 @@ mod tests {
         assert!(!source.join("a/b/c").exists());
         assert_eq!(fs::read(data.join("c/file")).unwrap(), b"");
         assert_eq!(points.len(), 2);
+        make(&points);
     }
 }

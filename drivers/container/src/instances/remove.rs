@@ -1,6 +1,7 @@
 //! Removes an instance. Its image stays, since others may be made of it.
 
 use std::fs;
+use std::path::{Component, Path};
 
 use kdn_protocol::driver::Context;
 
@@ -65,8 +66,16 @@ impl Instances {
         }
     }
 
-    /// Removes what another program kept about a pod in this storage folder.
+    /// Removes what another program kept about a pod in this storage folder, credentials among it.
     fn forget_pod(&self, id: &str) {
-        let _ = fs::remove_dir_all(self.storage.join("pods").join(id));
+        let folder = self.storage.join("pods").join(id);
+        let name = fs::read_to_string(folder.join("podname")).unwrap_or_default();
+        let mut parts = Path::new(name.trim()).components();
+        if let (Some(Component::Normal(pod)), None) = (parts.next(), parts.next()) {
+            for kept in ["approval-handler", "certs", "credentials"] {
+                let _ = fs::remove_dir_all(self.storage.join(kept).join(pod));
+            }
+        }
+        let _ = fs::remove_dir_all(folder);
     }
 }

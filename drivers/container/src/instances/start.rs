@@ -74,7 +74,8 @@ impl Instances {
         }
         started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
-        self.learn(&container, &facts)?;
+        // If it can't be written down, the next start asks.
+        let _ = self.learn(&container, &facts);
         Ok(instance(&container, &facts))
     }
 

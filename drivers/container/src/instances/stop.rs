@@ -32,8 +32,11 @@ impl Instances {
         }
         let found = self.find(&params.id).await?;
         let container = found.container().clone();
-        if container.status != Status::Running {
+        if ![Status::Running, Status::Paused].contains(&container.status) {
             return self.info(&params.id).await;
+        }
+        if container.status == Status::Paused && matches!(found, Found::Ours { .. }) {
+            self.engine().change("failed to resume the container", ["unpause", &container.id]).await?;
         }
         context.steps().start(format!("Stopping container: {}", container.name), "Container stopped");
         let args: Vec<&str> = match (&found, &container.pod) {

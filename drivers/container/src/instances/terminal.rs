@@ -34,6 +34,7 @@ impl Instances {
         check_running(&found)?;
         let mut args = vec![ATTACH.to_owned(), params.id.clone(), "--interactive".to_owned()];
         args.extend(params.tty.then(|| "--tty".to_owned()));
+        args.push(format!("--detach-keys={}", self.engine().table().detach_keys));
         args.push(format!("--workdir={SOURCES}"));
         args.extend(env::of_terminal().into_iter().map(|name| format!("--env={name}")));
         args.push(params.id);

@@ -22,7 +22,8 @@ pub struct Attached {
     pub signal: Option<u8>,
 }
 
-/// Runs a program to its end. Signals from outside are passed on to it; those of keys reach it by themselves.
+/// Runs a program to its end. Signals are passed on to it; one that is told to end may leave the terminal as it had set it,
+/// which is mended.
 #[expect(clippy::disallowed_methods, reason = "one of the places that start processes")]
 pub async fn attach(call: Call) -> io::Result<Attached> {
     let mut command = Command::new(call.program);
@@ -32,12 +33,14 @@ pub async fn attach(call: Call) -> io::Result<Attached> {
 
 #[cfg(unix)]
 async fn wait(mut command: Command) -> io::Result<Attached> {
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::{Pid, Signal, getpgrp, kill_process};
+    use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
     use tokio::signal::unix::{SignalKind, signal};
     use tokio::time::{Instant, sleep_until};
 
     let (mut interrupt, mut quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
     let (mut term, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let terminal = tcgetattr(io::stdin()).ok();
     let mut child = command.spawn()?;
     let send = |id: Option<u32>, signal| {
         if let Some(pid) = id.and_then(|id| Pid::from_raw(id.cast_signed())) {
@@ -48,7 +51,14 @@ async fn wait(mut command: Command) -> io::Result<Attached> {
     let mut told = None;
     loop {
         let signal = tokio::select! {
-            status = child.wait() => return Ok(Attached { status: status?, signal: told }),
+            status = child.wait() => {
+                // Whoever is in the background would be stopped by it.
+                let in_front = tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
+                if let Some(terminal) = terminal.filter(|_| told.is_some() && in_front) {
+                    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &terminal);
+                }
+                return Ok(Attached { status: status?, signal: told });
+            }
             _ = interrupt.recv() => Signal::INT,
             _ = quit.recv() => Signal::QUIT,
             _ = term.recv() => Signal::TERM,
@@ -60,8 +70,8 @@ async fn wait(mut command: Command) -> io::Result<Attached> {
             }
         };
         told = u8::try_from(signal.as_raw()).ok();
+        send(child.id(), signal);
         if [Signal::TERM, Signal::HUP].contains(&signal) {
-            send(child.id(), signal);
             deadline.get_or_insert(Instant::now() + ASKED);
         }
     }

@@ -126,7 +126,9 @@ fn spawn(call: &Call, mark: Option<&str>) -> io::Result<Child> {
     // Of Docker: progress as lines, and no advertisements.
     command.env("BUILDKIT_PROGRESS", "plain").env("DOCKER_CLI_HINTS", "false");
     command.envs(mark.map(|mark| (orphan::MARK, mark)));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A change that is cut short may break more than itself: podman keeps half an image that way. It goes on, and is noted.
+    command.kill_on_drop(call.note.is_none());
     command.spawn()
 }
 

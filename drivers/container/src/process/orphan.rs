@@ -10,6 +10,9 @@ use crate::files;
 
 const TICK: Duration = Duration::from_millis(10);
 
+/// How long it may take from the start of a process until it is the command.
+const BIRTH: Duration = Duration::from_millis(500);
+
 /// The variable by whose value a command can be found of which the number is not noted yet.
 pub(super) const MARK: &str = "KDN_COMMAND";
 
@@ -30,10 +33,10 @@ impl Note {
         Some(Self { path: path.to_owned(), mark, nested })
     }
 
-    /// Notes which process it is.
+    /// Notes which process it is, on a line of its own: the other one counts until this one is complete.
     pub(super) fn runs_as(&self, id: u32) {
         if let Some(start) = started(id) {
-            let _ = files::write(&self.path, format!("{id} {start} {}", self.nested).as_bytes());
+            let _ = files::append(&self.path, format!("\n{id} {start} {}\n", self.nested).as_bytes());
         }
     }
 
@@ -48,17 +51,22 @@ impl Drop for Note {
     }
 }
 
-/// Waits until the command that a file tells of has ended, and ends it if it takes longer than `patience`.
-pub async fn end_noted(path: &Path, patience: Duration) {
-    let Some(orphan) = Orphan::read(path) else { return };
+/// Waits until the command that a file tells of has ended. One that takes longer than `patience` is ended where it may be:
+/// if it cleans up then, or by all means. Tells whether it has ended.
+pub async fn end_noted(path: &Path, patience: Duration, by_all_means: bool) -> bool {
+    let Some(orphan) = Orphan::read(path).await else { return true };
     let asked = Instant::now();
     while orphan.runs() && !orphan.nested && asked.elapsed() < patience {
         tokio::time::sleep(TICK).await;
     }
     if orphan.runs() {
+        if !orphan.nested && !by_all_means {
+            return false;
+        }
         orphan.end().await;
     }
     let _ = files::write(path, b"");
+    true
 }
 
 /// A command whose driver was killed.
@@ -70,13 +78,15 @@ struct Orphan {
 }
 
 impl Orphan {
-    fn read(path: &Path) -> Option<Self> {
+    async fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
-        let words: Vec<&str> = text.split(' ').collect();
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        // A line that was being written when the driver was killed has no end.
+        let words: Vec<&str> = rest.strip_suffix('\n').unwrap_or(first).split(' ').collect();
         let &[id, start, nested] = &words[..] else { return None };
         let nested = nested == "true";
         if id == MARK {
-            let id = first_with(&format!("{MARK}={start}"))?;
+            let id = wait_for(&format!("{MARK}={start}")).await?;
             return Some(Self { id, start: started(id)?, nested });
         }
         Some(Self { id: id.parse().ok()?, start: start.to_owned(), nested })
@@ -92,6 +102,18 @@ impl Orphan {
             () = end::end(self.id, self.nested) => {}
             () = async { while self.runs() { tokio::time::sleep(TICK).await } } => {}
         }
+    }
+}
+
+/// The command that has this variable, which it gets a moment after it was started.
+async fn wait_for(variable: &str) -> Option<u32> {
+    let asked = Instant::now();
+    loop {
+        let found = first_with(variable);
+        if found.is_some() || asked.elapsed() > BIRTH {
+            return found;
+        }
+        tokio::time::sleep(TICK).await;
     }
 }
 

@@ -28,7 +28,8 @@ pub(super) fn run(table: &'static Table, args: Vec<OsString>) -> Result<u8> {
 }
 
 async fn attach(engine: &Engine, args: Vec<OsString>) -> Result<u8> {
-    let args: Vec<String> = args.into_iter().filter_map(|arg| arg.into_string().ok()).collect();
+    let args: Result<Vec<String>, OsString> = args.into_iter().map(OsString::into_string).collect();
+    let args = args.map_err(|arg| Error::internal(format!("{} is not UTF-8", arg.display())))?;
     let [container, options @ ..] = &args[..] else { return Err(Error::internal("no container is named")) };
     let now = UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos());
     let mark = format!("KDN_TERMINAL={}-{now}", std::process::id());

@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<u8, CommandErro
         return Ok(0);
     }
     for warning in &warnings {
-        stream::note(&format!("Warning: the last known state is shown: {warning}"));
+        stream::stderr(&warning.to_warning("the last known state is shown"));
     }
     stream::stdout(&describe(&live, refresh, &info, context))?;
     Ok(0)
