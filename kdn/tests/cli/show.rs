@@ -56,7 +56,10 @@ fn all_that_is_known_of_a_workspace() {
     std::fs::remove_file(env.bin().join("kdn-runtime-fake")).unwrap();
     let run = env.run(&["workspace", "show", "app"]);
     assert!(run.stdout.contains("running?"), "{run}");
-    assert_snapshot!(run.stderr, @"Warning: the last known state is shown: failed to get runtime: runtime not found: fake");
+    assert_snapshot!(run.stderr, @r"
+    Warning: the last known state is shown: failed to get runtime: runtime not found: fake
+    Put its driver, an executable named kdn-runtime-fake, on PATH; 'kdn runtime list' shows those that are there
+    ");
     assert_eq!(env.run(&["workspace", "show", "app", "--no-refresh"]).stderr, "");
     assert_snapshot!(env.run(&["workspace", "show", "nope"]), @r"
     exit code 1

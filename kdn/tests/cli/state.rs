@@ -130,6 +130,7 @@ fn a_driver_that_is_gone() {
     [SHORT ID  ]   ~/src/app                              for Ns
     --- stderr
     Warning: the last known states are shown: failed to get runtime: runtime not found: fake
+    Put its driver, an executable named kdn-runtime-fake, on PATH; 'kdn runtime list' shows those that are there
     ");
     assert_snapshot!(env.run(&["list", "-o", "json"]), @r#"
     exit code 0
@@ -214,6 +215,7 @@ fn a_storage_folder_of_an_earlier_program() {
     [SHORT ID  ]   /src/old
     --- stderr
     Warning: the last known states are shown: failed to get runtime: runtime not found: podman
+    Put its driver, an executable named kdn-runtime-podman, on PATH; 'kdn runtime list' shows those that are there
     ");
     assert_eq!(fs::read_to_string(&path).unwrap(), old.to_string(), "reading does not rewrite");
     env.ok(&["remove", "b2b2"]);

@@ -14,8 +14,8 @@ use crate::{files, process};
 const TICK: Duration = Duration::from_millis(10);
 /// How long a change waits for another one of the same instance.
 const OTHER: Duration = Duration::from_secs(3);
-/// How long a change waits for the end of what a killed driver has left running, before it ends that: half a container may be
-/// left then.
+/// How long a change waits for the end of a command that a killed driver has left running and that should not be cut short,
+/// before it is all the same.
 const CHANGE: Duration = Duration::from_mins(1);
 /// The same for a listing, which leaves it alone then.
 const LIST: Duration = Duration::from_secs(5);

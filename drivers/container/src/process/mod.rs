@@ -66,7 +66,7 @@ pub type Sink<'a> = &'a mut (dyn FnMut(Stream, &str) + Send);
 /// Runs a command to its end.
 pub async fn run(call: Call, sink: Option<Sink<'_>>) -> io::Result<Output> {
     // Before it runs, as this process may be killed at any time.
-    let note = call.note.as_deref().and_then(|path| orphan::Note::new(path, call.nested));
+    let note = call.note.as_deref().and_then(|path| orphan::Note::new(path, &call));
     let mut child = spawn(&call, note.as_ref().map(orphan::Note::mark))?;
     if let (Some(note), Some(id)) = (&note, child.id()) {
         note.runs_as(id);

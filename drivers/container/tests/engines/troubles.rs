@@ -118,6 +118,7 @@ fn engine_missing() {
     assert_snapshot!(said, @r#"
     $ kdn list
     Warning: the last known states are shown: failed to list the instances of runtime "podman": podman not found in PATH
+    install Podman: https://podman.io/docs/installation
     [0]
     $ kdn start app
     Error: failed to get runtime info: podman not found in PATH
@@ -155,6 +156,8 @@ fn podman_machine_stopped() {
         allow_duplicates! { assert_snapshot!(said, @r#"
         $ kdn list
         Warning: the last known states are shown: failed to list the instances of runtime "podman": podman can't be reached: its machine does not run
+        podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
+        start it: podman machine start; if there is none yet, make it before: podman machine init
         [0]
         $ kdn start app
         Error: failed to get runtime info: podman can't be reached: its machine does not run
@@ -197,6 +200,8 @@ fn docker_daemon_down() {
     assert_snapshot!(said, @r#"
     $ kdn list
     Warning: the last known states are shown: failed to list the instances of runtime "docker": the docker daemon can't be reached
+    docker says: Cannot connect to the Docker daemon at unix:///no/such/socket. Is the docker daemon running?
+    start it: sudo systemctl start docker, or Docker Desktop; DOCKER_HOST and `docker context ls` tell which one is meant
     [0]
     $ kdn start app
     Error: failed to get runtime info: the docker daemon can't be reached

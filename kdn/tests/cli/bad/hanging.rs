@@ -88,6 +88,7 @@ fn in_a_method() {
     [SHORT ID  ]   ~/src/app
     --- stderr
     Warning: the last known states are shown: failed to list the instances of runtime "bad": runtime driver "bad" did not answer list within 2 s
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
     "#);
     // What was made is made, and what was listed is true.
     assert_snapshot!(shutdown, @r"
@@ -128,6 +129,7 @@ fn it_does_not_answer_at_all() {
     [SHORT ID  ]   ~/src/app
     --- stderr
     Warning: the last known states are shown: runtime driver "bad" did not list its instances within 4 s
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
     "#);
     assert_snapshot!(info, @r#"
     exit code 0

@@ -120,6 +120,7 @@ fn the_same_page_for_ever() {
     [SHORT ID  ]   ~/src/app
     --- stderr
     Warning: the last known states are shown: failed to list the instances of runtime "bad": runtime "bad" lists without end: there is a cursor "more" after 2 pages
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
     "#);
 }
 
@@ -145,6 +146,7 @@ fn an_instance_twice() {
     [SHORT ID  ]   ~/src/app
     --- stderr
     Warning: the last known states are shown: failed to list the instances of runtime "bad": runtime "bad" listed the instance "bad-1" twice
+    If this happens again, update kdn-runtime-bad, or tell its author; 'kdn runtime test bad' checks it
     "#);
 }
 
