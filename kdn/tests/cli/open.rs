@@ -107,6 +107,7 @@ fn open() {
     [URL]
     --- stderr
     Warning: the last known ports are used: failed to get runtime: runtime not found: fake
+    Put its driver, an executable named kdn-runtime-fake, on PATH; 'kdn runtime list' shows those that are there
     ");
 }
 
