@@ -9,6 +9,7 @@ use kdn_protocol::PROTOCOL_ENV;
 use tokio::process::Command;
 
 use super::Call;
+use crate::role::TIED;
 
 /// How long it may take to end after it was asked to.
 #[cfg(unix)]
@@ -23,10 +24,16 @@ pub struct Attached {
 }
 
 /// Runs a program to its end. Signals are passed on to it; one that is told to end may leave the terminal as it had set it,
-/// which is mended.
+/// which is mended. Where the system can, the program goes when this process is killed.
 #[expect(clippy::disallowed_methods, reason = "one of the places that start processes")]
 pub async fn attach(call: Call) -> io::Result<Attached> {
-    let mut command = Command::new(call.program);
+    let mut command = if cfg!(target_os = "linux") {
+        let mut own = Command::new(std::env::current_exe()?);
+        own.arg(TIED).arg(call.program);
+        own
+    } else {
+        Command::new(call.program)
+    };
     command.args(call.args).env_remove(PROTOCOL_ENV);
     wait(command).await
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod network;
 mod session;
+mod tied;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,6 +16,7 @@ use crate::error::Result;
 pub use attach::ATTACH;
 pub use network::CUT_OFF;
 pub use session::SESSION;
+pub use tied::TIED;
 
 /// The whole program.
 pub fn main<K: Kind>() -> ExitCode {
@@ -25,6 +27,7 @@ pub fn main<K: Kind>() -> ExitCode {
             Ok(status) => ExitCode::from(status),
             Err(error) => end(Err(error)),
         },
+        Some(TIED) => end(tied::run(&args.collect::<Vec<OsString>>())),
         Some(SESSION) => end(session::run(&args.collect::<Vec<OsString>>())),
         _ => kdn_protocol::driver::serve::<ContainerDriver<K>>(),
     }
