@@ -12,10 +12,9 @@
 #[expect(dead_code, reason = "the suite makes its own worlds")]
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -42,39 +41,22 @@ fn passes(engine: Engine) {
     }
     let file = folder.path().join("fixture.json");
     fs::write(&file, fixture.to_string()).unwrap();
-    let report = run(engine, &file, "*");
-    let mut wrong = failing(&report);
-    // What is held to a second or two may fail on a machine that has much to do: such a check gets another chance, alone.
-    // What was left behind by the others can't be found once more.
-    if !wrong.is_empty() && !wrong.contains_key("robustness/no-orphans") {
-        eprintln!("{}: tried once more: {wrong:#?}", engine.kind());
-        let ids: Vec<&str> = wrong.keys().map(String::as_str).collect();
-        wrong = failing(&run(engine, &file, &ids.join(",")));
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    let checks = report["checks"].as_array().unwrap().iter();
-    let passed = checks.filter(|check| check["outcome"] == "passed");
+    let mut suite = engine.command(bin().join("kdn-conformance"));
+    suite.args(["run", "--jobs", "4", "--patience", "30", "--format", "json", "--fixture"]).arg(&file);
+    suite.arg(bin().join(format!("kdn-runtime-{}", engine.kind())));
+    let output = suite.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let checks = || report["checks"].as_array().into_iter().flatten();
+    let wrong: Vec<&Value> = checks()
+        .filter(|check| !["passed", "skipped"].contains(&check["outcome"].as_str().unwrap()))
+        .collect();
+    assert!(output.status.success() && wrong.is_empty(), "{wrong:#?}{}", text(&output.stderr));
+    let passed = checks().filter(|check| check["outcome"] == "passed");
     let profiles = passed.map(|check| check["profile"].as_str().unwrap());
     // What a rootless podman can limit is the machine's business.
     let ran: BTreeSet<&str> =
         profiles.filter(|profile| engine != Engine::Rootless || *profile != "limits").collect();
     assert_eq!(ran, told(engine), "which profiles run is told in conformance/README.md");
-}
-
-/// The suite's report on some checks.
-fn run(engine: Engine, fixture: &Path, only: &str) -> Value {
-    let mut suite = engine.command(bin().join("kdn-conformance"));
-    suite.args(["run", "--jobs", "4", "--patience", "30", "--format", "json", "--only", only, "--fixture"]);
-    suite.arg(fixture).arg(bin().join(format!("kdn-runtime-{}", engine.kind())));
-    let output = suite.output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
-}
-
-/// The checks that did not pass, with what the suite says of them.
-fn failing(report: &Value) -> BTreeMap<String, Value> {
-    let checks = report["checks"].as_array().unwrap().iter();
-    let wrong = checks.filter(|check| !["passed", "skipped"].contains(&check["outcome"].as_str().unwrap()));
-    wrong.map(|check| (check["id"].as_str().unwrap().to_owned(), check.clone())).collect()
 }
 
 /// The profiles that run on an engine, as the table of the suite's README has it.

@@ -13,7 +13,7 @@ use crate::engine::{Container, Status};
 use crate::error::{Doing, Error, Result};
 use crate::files;
 
-/// For how long what was seen in this session counts.
+/// For how long what was seen counts.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What was seen of an instance last.
