@@ -221,8 +221,7 @@ def send(**message):
     try:
         session.out.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
         session.out.flush()
-    except BrokenPipeError:
-        raise KeyboardInterrupt from None  # nobody reads on: as with SIGTERM [LIFE-26]
+    except BrokenPipeError: raise KeyboardInterrupt from None  # nobody reads on: as with SIGTERM [LIFE-26]
 def tell(**event): send(method="$/step", params={"requestId": session.request, **event})
 def step(doing, done):
     """Tells the user what a change does [11.1]. A request with a string as id has no steps."""
@@ -272,8 +271,7 @@ def take(line):
     if "id" not in fields: return  # a notification; there is none that this driver needs [WIRE-34]
     try:
         outcome = call(method, fields.get("params", {}))
-    except Fault as fault:
-        outcome = fault
+    except Fault as fault: outcome = fault
     except Exception as error:  # [ERR-08]
         traceback.print_exc()
         outcome = Fault("internal", f"{type(error).__name__}: {error}")
@@ -285,6 +283,8 @@ def serve():
     os.dup2(2, 1)  # whatever else is printed goes to stderr [WIRE-01]
     os.umask(0o077)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
+    signal.signal(signal.SIGALRM, lambda *_: None)  # ends a wait that SIGTERM came just before: Python runs a
+    signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)  # handler only between two steps of its own, or when a wait ends
     with contextlib.suppress(KeyboardInterrupt):
         while (line := sys.stdin.buffer.readline(MAX_FRAME + 1)).endswith(b"\n"):
             if line.strip(): take(line)
