@@ -91,9 +91,15 @@ impl Store {
     }
 }
 
+/// Reads the entries at once, and one by one only to say what is wrong with which.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Record>> {
     if bytes.trim_ascii().is_empty() {
         return Ok(Vec::new());
+    }
+    if let Ok(records) = serde_json::from_slice::<Vec<Record>>(bytes)
+        && records.iter().all(|record| record.check().is_ok())
+    {
+        return Ok(records);
     }
     let entries: Option<Vec<Value>> =
         serde_json::from_slice(bytes).map_err(|source| Error::Parse { path: path.to_owned(), source })?;
@@ -271,6 +277,10 @@ mod tests {
             (r#"[{"id": "", "name": "x"}]"#, "invalid entry 1 in FILE: instance ID cannot be empty"),
             (r#"[{"id": "aa", "name": "x"}]"#, "invalid entry 1 in FILE: invalid path"),
             ("[[]]", "invalid entry 1 in FILE: it must be an object, not a list"),
+            (
+                r#"[{"id": "aa", "name": "x", "paths": ["/a", "/b"]}]"#,
+                "invalid entry 1 in FILE: paths must be an object, not a list",
+            ),
             (&OLD.replace("\"b\",", "\"\","), "invalid entry 2 in FILE: instance name cannot be empty"),
             (&OLD.replace("\"b\",", "1,"), "invalid entry 2 in FILE: name must be text, not 1"),
             (&OLD.replace("\"2026-05-24T10:00:00Z", "\"noon"), "invalid entry 2 in "),
