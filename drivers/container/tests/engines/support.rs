@@ -4,10 +4,12 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -140,6 +142,21 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whether a process sleeps for this number of seconds.
+pub(crate) fn sleeps(mark: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line == format!("sleep\0{mark}\0").into_bytes())
+}
+
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// A run of kdn.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -222,6 +239,18 @@ impl World {
     /// Gives the project a configuration.
     pub(crate) fn configure(&self, config: &Value) {
         self.write("app/.kaiden/workspace.json", &config.to_string());
+    }
+
+    /// Writes `image.json`, with no packages unless it has some.
+    pub(crate) fn configure_image(&self, fields: &Value) {
+        let mut image = json!({"version": "latest", "packages": []});
+        image.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.write(&format!("storage/runtimes/{}/config/image.json", self.engine.kind()), &image.to_string());
+    }
+
+    /// A number of seconds that no other world sleeps for.
+    pub(crate) fn mark(&self) -> String {
+        format!("4{:09}", self.root().metadata().unwrap().ino() % 1_000_000_000)
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
