@@ -32,7 +32,7 @@ pub(super) fn render(recipe: &Recipe) -> Result<String> {
         let folder = format!("/tmp/feature-install/feature-{index}");
         let _ = write!(
             text,
-            "\n# {}\nCOPY features/feature-{index}/ {folder}/\nRUN cd {folder} && chmod +x install.sh && . ./.kdn-options && ./install.sh && rm -rf {folder}\n",
+            "\n# {}\nCOPY features/feature-{index}/ {folder}/\nRUN cd {folder} && chmod +x install.sh && sh ./.kdn-install && rm -rf {folder}\n",
             feature.id.replace(char::is_control, " "),
         );
         if !feature.container_env.is_empty() {
@@ -189,7 +189,7 @@ mod tests {
 
         # ghcr.io/devcontainers/features/go:1
         COPY features/feature-0/ /tmp/feature-install/feature-0/
-        RUN cd /tmp/feature-install/feature-0 && chmod +x install.sh && . ./.kdn-options && ./install.sh && rm -rf /tmp/feature-install/feature-0
+        RUN cd /tmp/feature-install/feature-0 && chmod +x install.sh && sh ./.kdn-install && rm -rf /tmp/feature-install/feature-0
         ENV GOROOT="/usr/local/go" ODD="a \"b\" \$c \\" PATH="/usr/local/go/bin:${PATH}"
 
         USER agent:agent

@@ -43,11 +43,10 @@ impl BuildFolder {
                 ("_CONTAINER_USER", USER),
                 ("_CONTAINER_USER_HOME", HOME),
             ];
-            let lines = user
-                .into_iter()
-                .chain(options)
-                .map(|(name, value)| format!("export {name}={}\n", shell::quote(value)));
-            self.write(&format!("{folder}/.kdn-options"), &lines.collect::<String>(), 0o644).doing(doing)?;
+            // Not `export`: it takes fewer names than an environment can have.
+            let variables = user.into_iter().chain(options).map(|(name, value)| format!("{name}={value}"));
+            let script = format!("exec env -- {} ./install.sh\n", shell::join(variables));
+            self.write(&format!("{folder}/.kdn-install"), &script, 0o644).doing(doing)?;
         }
         let mut digest = Sha256::new();
         digest.update(format!("{base} {} {}\n", recipe.uid, recipe.gid));
