@@ -8,6 +8,7 @@ use super::failure::Trouble;
 use super::host::Bind;
 use super::{Container, Kind, Status, Table};
 use crate::error::{Error, Result};
+use crate::process::Ending;
 
 /// The engine docker.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ impl Kind for Docker {
         detach_keys: "ctrl-^,ctrl-@,ctrl-^",
         exec,
         mount,
-        builds_itself: false,
+        // The daemon cleans up.
+        ends_build: || Ending::AtOnce,
         troubles: TROUBLES,
     };
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::env;
 use crate::error::Result;
-use crate::process::{self, Attached, Call, Output, Sink};
+use crate::process::{self, Attached, Call, Ending, Output, Sink};
 use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
@@ -67,8 +67,8 @@ pub struct Table {
     pub exec: fn(Vec<String>) -> Vec<String>,
     /// A mount, as arguments of `create`.
     pub mount: fn(&Bind<'_>) -> Result<[String; 2]>,
-    /// Whether a build runs as a child of the program, which then cleans up by itself when a command in it fails.
-    pub builds_itself: bool,
+    /// How a build is ended that is not wanted any more.
+    pub ends_build: fn() -> Ending,
     /// What the engine says when something is wrong with it, and not with what was asked.
     pub troubles: &'static [failure::Trouble],
 }
@@ -125,7 +125,7 @@ impl Engine {
     ) -> Result<String> {
         let call = self.call(args)?;
         let args = call.args.clone();
-        let Ok(output) = timeout(PATIENCE, process::run(call, None)).await else {
+        let Ok(output) = timeout(PATIENCE, process::run(call)).await else {
             let name = self.table.name;
             let message = format!("{name} did not answer within {} s", PATIENCE.as_secs());
             return Err(Error::new(ErrorKind::Unavailable, message).hint(format!(
@@ -154,26 +154,61 @@ impl Engine {
     ) -> Result<String> {
         let call = Call { input, note: self.note.clone(), ..self.call(args)? };
         let args = call.args.clone();
-        let output = self.started(process::run(call, None).await)?;
+        let output = self.started(process::run(call).await)?;
         self.judge(doing, args, output)
     }
 
-    /// Long work, which is cut short when its request is cancelled. Each line goes to `sink`. `nested` says whether it
-    /// runs commands in containers, and cleans up when one fails.
-    pub async fn work<A: Into<String>>(
+    /// A change that comes to its `ending` when its request is cancelled, or this process is gone. Each line goes to `sink`.
+    pub async fn work(
         &self,
         doing: &str,
-        args: impl IntoIterator<Item = A>,
-        nested: bool,
+        args: impl IntoIterator<Item = String>,
+        ending: &Ending,
         context: &Context,
         sink: Sink<'_>,
     ) -> Result<String> {
+        self.guarded(doing, self.call(args)?, ending, context, Some(sink)).await
+    }
+
+    /// The same for a pull, which keeps what it has got so far in `scratch`.
+    pub async fn pull(
+        &self,
+        doing: &str,
+        image: &str,
+        scratch: &Path,
+        context: &Context,
+        sink: Sink<'_>,
+    ) -> Result<String> {
+        let call = Call { scratch: Some(scratch.to_owned()), ..self.call(["pull", image])? };
+        self.guarded(doing, call, &Ending::AtOnce, context, Some(sink)).await
+    }
+
+    /// Runs a command that leaves processes on the host. When its request is cancelled, others `undo` it once it has ended: cut
+    /// short, it would leave half a container.
+    pub async fn launch(
+        &self,
+        doing: &str,
+        args: [&str; 2],
+        undo: &[&[&str]],
+        context: &Context,
+    ) -> Result<String> {
+        let undo = undo.iter().map(|args| args.iter().map(|&arg| arg.to_owned()).collect());
+        self.guarded(doing, self.call(args)?, &Ending::Undone(undo.collect()), context, None).await
+    }
+
+    async fn guarded(
+        &self,
+        doing: &str,
+        call: Call,
+        ending: &Ending,
+        context: &Context,
+        sink: Option<Sink<'_>>,
+    ) -> Result<String> {
         context.check()?;
-        let cancelled = Some(context.cancellation().clone());
-        let call = Call { cancelled, nested, note: self.note.clone(), ..self.call(args)? };
+        let call = Call { note: self.note.clone(), ..call };
         let args = call.args.clone();
-        let output = self.started(told(context, process::run(call, Some(sink))).await)?;
-        context.check()?;
+        let run = process::run_guarded(call, ending, context.cancellation(), sink);
+        let output = self.started(told(context, run).await)?.ok_or_else(Error::cancelled)?;
         self.judge(doing, args, output)
     }
 
@@ -236,19 +271,6 @@ impl Engine {
         }
     }
 
-    /// Runs a command that leaves processes on the host; it is cut short when its request is cancelled.
-    pub async fn launch(&self, doing: &str, args: [&str; 2], context: &Context) -> Result<String> {
-        context.check()?;
-        // Rootless podman keeps programs for the network in the session that it finds.
-        let cancelled = Some(context.cancellation().clone());
-        let (session, note) = (self.host.rootless, self.note.clone());
-        let call = Call { cancelled, launches: true, session, note, ..self.call(args)? };
-        let args = call.args.clone();
-        let output = self.started(told(context, process::run(call, None)).await)?;
-        context.check()?;
-        self.judge(doing, args, output)
-    }
-
     /// A command on this process's own stdin, stdout and stderr.
     pub async fn attach(&self, args: impl IntoIterator<Item = String>) -> Result<Attached> {
         self.started(process::attach(self.call(args)?).await)
@@ -272,7 +294,7 @@ impl Engine {
         } else {
             Call { program: own, args: args.clone(), ..Call::default() }
         };
-        let output = self.started(process::run(call, None).await)?;
+        let output = self.started(process::run(call).await)?;
         self.judge(doing, args, output).map(drop)
     }
 

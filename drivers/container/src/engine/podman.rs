@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::failure::Trouble;
 use super::{Container, Host, Kind, Status, Table};
+use crate::process::Ending;
 
 /// The engine podman.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Kind for Podman {
         detach_keys: "",
         exec: |command| command,
         mount: |bind| Ok(["--mount".to_owned(), bind.mount(Some("relabel=private"))]),
-        builds_itself: true,
+        ends_build: || if cfg!(target_os = "linux") { Ending::Nested } else { Ending::AtOnce },
         troubles: TROUBLES,
     };
 }

@@ -3,12 +3,17 @@
 use kdn_protocol::Stream;
 use kdn_protocol::driver::{Context, Progress};
 
-use super::{DIGEST, Prepared, Recipe};
+use super::{BuildFolder, DIGEST, Prepared, Recipe};
 use crate::engine::Engine;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The id of the base image, which is pulled if it is not there.
-pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Result<String> {
+pub(super) async fn base(
+    engine: &Engine,
+    name: &str,
+    folder: &BuildFolder,
+    context: &Context,
+) -> Result<String> {
     let id =
         || engine.ask("failed to look for the base image", ["image", "inspect", "--format", "{{.Id}}", name]);
     match id().await {
@@ -20,7 +25,7 @@ pub(super) async fn base(engine: &Engine, name: &str, context: &Context) -> Resu
     let log = context.log().clone();
     let mut sink = |stream: Stream, line: &str| log.write(stream, line);
     let doing = format!("failed to pull the base image {name}");
-    engine.work(&doing, ["pull", name], false, context, &mut sink).await?;
+    engine.pull(&doing, name, &folder.scratch()?, context, &mut sink).await?;
     Ok(id().await?.trim().to_owned())
 }
 
@@ -43,7 +48,7 @@ pub(super) async fn build(
             .into_string()
             .map_err(|path| Error::internal(format!("{} is not UTF-8", path.display())))
     };
-    let context_folder = text(prepared.folder.path().to_owned())?;
+    let folder = prepared.folder.context()?;
     let mut args: Vec<String> = vec!["build".into(), "--force-rm".into()];
     for (name, value) in [("UID", recipe.uid), ("GID", recipe.gid)] {
         args.extend(["--build-arg".into(), format!("{name}={value}")]);
@@ -56,7 +61,7 @@ pub(super) async fn build(
         "-t".into(),
         tag.into(),
     ]);
-    args.extend(["-f".into(), text(prepared.folder.path().join("Containerfile"))?, context_folder]);
+    args.extend(["-f".into(), text(folder.join("Containerfile"))?, text(folder)?]);
     let (log, steps) = (context.log().clone(), context.steps());
     let mut sink = |stream: Stream, line: &str| {
         if let Some(progress) = progress(line) {
@@ -65,7 +70,7 @@ pub(super) async fn build(
         log.write(stream, line);
     };
     let doing = format!("failed to build {} image", engine.table().name);
-    engine.work(&doing, args, engine.table().builds_itself, context, &mut sink).await.map_err(|error| {
+    engine.work(&doing, args, &(engine.table().ends_build)(), context, &mut sink).await.map_err(|error| {
         match error.kind() {
             ErrorKind::BackendFailed => {
                 error.hint("run kdn init with --show-logs to see the whole output of the build")

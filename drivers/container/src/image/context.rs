@@ -10,7 +10,7 @@ use super::{HOME, Recipe, USER, containerfile};
 use crate::error::{Doing, Result};
 use crate::{files, shell};
 
-/// A build folder; deleted when it is dropped.
+/// A folder for the time of a build; deleted when it is dropped.
 #[derive(Debug)]
 pub struct BuildFolder(PathBuf);
 
@@ -22,19 +22,36 @@ impl BuildFolder {
         Ok(Self(folder))
     }
 
-    pub fn path(&self) -> &Path {
-        &self.0
+    /// The folder of what goes into the image.
+    pub(super) fn context(&self) -> Result<PathBuf> {
+        self.part("context")
+    }
+
+    /// The folder of what the engine needs only while it works.
+    pub(super) fn scratch(&self) -> Result<PathBuf> {
+        self.part("scratch")
+    }
+
+    fn part(&self, name: &str) -> Result<PathBuf> {
+        let path = self.0.join(name);
+        fs::create_dir_all(&path).doing("failed to create temporary build directory")?;
+        Ok(path)
     }
 
     /// Writes all that goes into the image; returns a digest of it. `base` is the id of the base image.
     pub(super) fn fill(&self, recipe: &Recipe, base: &str) -> Result<String> {
         let doing = "failed to write the build directory";
+        let root = self.context()?;
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = root.join(name);
+            files::write(&path, text.as_bytes()).and_then(|()| set_mode(&path, mode)).doing(doing)
+        };
         let containerfile = containerfile::render(recipe)?;
-        self.write("Containerfile", &containerfile, 0o644).doing(doing)?;
-        self.write("sudoers", &containerfile::sudoers(&recipe.image.sudo()), 0o440).doing(doing)?;
+        write("Containerfile", &containerfile, 0o644)?;
+        write("sudoers", &containerfile::sudoers(&recipe.image.sudo()), 0o440)?;
         for (index, feature) in recipe.features.iter().enumerate() {
             let folder = format!("features/feature-{index}");
-            files::copy_folder(&feature.directory, &self.0.join(&folder))
+            files::copy_folder(&feature.directory, &root.join(&folder))
                 .doing(format_args!("failed to copy feature {:?}", feature.id))?;
             let options = feature.options.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let user = [
@@ -46,18 +63,12 @@ impl BuildFolder {
             // Not `export`: it takes fewer names than an environment can have.
             let variables = user.into_iter().chain(options).map(|(name, value)| format!("{name}={value}"));
             let script = format!("exec env -- {} ./install.sh\n", shell::join(variables));
-            self.write(&format!("{folder}/.kdn-install"), &script, 0o644).doing(doing)?;
+            write(&format!("{folder}/.kdn-install"), &script, 0o644)?;
         }
         let mut digest = Sha256::new();
         digest.update(format!("{base} {} {}\n", recipe.uid, recipe.gid));
-        add(&mut digest, &self.0, Path::new("")).doing("failed to read the build directory")?;
+        add(&mut digest, &root, Path::new("")).doing("failed to read the build directory")?;
         Ok(data_encoding::HEXLOWER.encode(&digest.finalize()))
-    }
-
-    fn write(&self, name: &str, text: &str, mode: u32) -> io::Result<()> {
-        let path = self.0.join(name);
-        files::write(&path, text.as_bytes())?;
-        set_mode(&path, mode)
     }
 }
 

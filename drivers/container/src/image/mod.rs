@@ -106,9 +106,10 @@ pub async fn prepare(
     context: &Context,
 ) -> Result<Prepared> {
     let steps = context.steps();
-    let base = build::base(engine, &recipe.image.base(), context).await?;
-    steps.start("Creating temporary build directory", "Temporary build directory created");
     let folder = BuildFolder::new(folder)?;
+    let base = build::base(engine, &recipe.image.base(), &folder, context).await?;
+    steps.start("Creating temporary build directory", "Temporary build directory created");
+    folder.context()?;
     steps.start("Generating Containerfile", "Containerfile generated");
     let digest = folder.fill(recipe, &base)?;
     Ok(Prepared { folder, digest })

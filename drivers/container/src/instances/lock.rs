@@ -30,6 +30,10 @@ pub(super) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // What goes on without this process is still noted in it.
+        if fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() > 0) {
+            return;
+        }
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             // Not if another lock is in it.

@@ -5,7 +5,7 @@ use kdn_protocol::{Network, NetworkMode};
 
 use super::Instances;
 use crate::engine::{Container, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Refuses what can't be enforced.
 pub(super) fn check(network: &Network, has_ports: bool) -> Result<()> {
@@ -35,13 +35,20 @@ impl Instances {
         if !engine.cuts_off() {
             self.connect(container, deny).await?;
         } else if deny {
-            engine.launch(doing, ["init", id], context).await?;
-            if let Err(error) = engine.cut_off(id).await {
-                engine.change(doing, ["container", "cleanup", id]).await?;
+            let clean_up = ["container", "cleanup", id];
+            engine.launch(doing, ["init", id], &[&clean_up], context).await?;
+            if let Err(error) = engine.cut_off(id).await.and_then(|()| context.check()) {
+                engine.change(doing, clean_up).await?;
                 return Err(error);
             }
+            let stop = ["stop", "--time", "0", id];
+            let started = engine.launch(doing, ["start", id], &[&stop, &clean_up], context).await;
+            if started.as_ref().is_err_and(|error| error.kind() != ErrorKind::Cancelled) {
+                let _ = engine.change(doing, clean_up).await;
+            }
+            return started.map(drop);
         }
-        engine.launch(doing, ["start", id], context).await.map(drop)
+        engine.launch(doing, ["start", id], &[&["stop", "--time", "0", id]], context).await.map(drop)
     }
 
     /// Takes a stopped container off all networks, or puts it back on one.

@@ -61,17 +61,6 @@ impl Instances {
         // While it is cut off and not started, nobody may take it for one that only has to be started.
         self.forget(&params.id);
         let started = self.start_under(&container, &params.network, context).await;
-        if context.check().is_err() {
-            // It may have started all the same.
-            self.engine()
-                .change("failed to stop the container", ["stop", "--time", "0", &container.id])
-                .await?;
-            if params.network.mode == NetworkMode::Deny && self.engine().cuts_off() {
-                let _ =
-                    self.engine().change("failed to clean up", ["container", "cleanup", &container.id]).await;
-            }
-            return Err(Error::cancelled());
-        }
         started.map_err(|error| explain(error, &container, &facts))?;
         container.status = Status::Running;
         // If it can't be written down, the next start asks.
@@ -87,22 +76,21 @@ impl Instances {
         let Some((facts, started)) = self.recall(&params.id, Status::Running) else { return Ok(None) };
         context.steps().start(format!("Starting container: {}", facts.container), "Container started");
         points::make(&facts.points);
-        let done =
-            self.engine().launch("failed to start the container", ["start", &facts.container], context).await;
-        if context.check().is_err() {
-            // It may have started all the same.
-            let _ = self
-                .engine()
-                .change("failed to stop the container", ["stop", "--time", "0", &facts.container])
-                .await;
-            return Err(Error::cancelled());
+        let stop = ["stop", "--time", "0", &facts.container];
+        let doing = "failed to start the container";
+        match self.engine().launch(doing, ["start", &facts.container], &[&stop], context).await {
+            Ok(_) => Ok(Some(started)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(_) => Ok(None),
         }
-        Ok(done.is_ok().then_some(started))
     }
 }
 
 /// What is in the way of a start, if it is not the engine.
 fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
+    if error.kind() == ErrorKind::Cancelled {
+        return error;
+    }
     let said = said(&error);
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let because = |kind, message: String| {

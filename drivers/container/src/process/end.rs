@@ -4,38 +4,30 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Call;
-
-/// How long a process may take to clean up behind what was killed inside of it.
-const NESTED: Duration = Duration::from_millis(1300);
-/// How long a command may go on that starts a container.
-const LAUNCHED: Duration = Duration::from_millis(1200);
 /// How long it may take to end after it was asked to.
 const ASKED: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(20);
 
-/// Waits for the cancellation, and then ends the process; returns when there is nothing more to be tried.
-pub(super) async fn when_cancelled(call: &Call, id: Option<u32>) {
-    let (Some(cancelled), Some(id)) = (&call.cancelled, id) else { return std::future::pending().await };
-    cancelled.cancelled().await;
-    if call.launches {
-        // Cut short, it would leave the runtime with half a container; most of the time it is done soon.
-        sleep(LAUNCHED).await;
-    }
-    end(id, call.nested).await;
-}
-
-/// Ends a process: gently first.
-pub(super) async fn end(id: u32, nested: bool) {
-    if nested {
-        for _ in 0..NESTED.as_millis() / TICK.as_millis() {
-            system::kill_nested(id);
-            sleep(TICK).await;
-        }
-    }
+/// Ends a process and those below it: gently first.
+pub(super) async fn end(id: u32) {
     system::ask(id);
     sleep(ASKED).await;
     system::kill(id);
+}
+
+/// Ends a process group: gently first.
+pub(super) async fn end_group(id: u32) {
+    system::ask_group(id);
+    sleep(ASKED).await;
+    system::kill_group(id);
+}
+
+/// Kills what a process runs in namespaces of their own, for as long as it goes on. Never returns.
+pub(super) async fn end_nested(id: u32) {
+    loop {
+        system::kill_nested(id);
+        sleep(TICK).await;
+    }
 }
 
 /// Whether a process group has members.
@@ -58,13 +50,21 @@ mod system {
     use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
     pub(super) fn ask(id: u32) {
-        signal_group(id, Signal::TERM);
+        signal(id, Signal::TERM);
     }
 
     pub(super) fn kill(id: u32) {
         for (process, _) in descendants(id) {
             signal(process, Signal::KILL);
         }
+        signal(id, Signal::KILL);
+    }
+
+    pub(super) fn ask_group(id: u32) {
+        signal_group(id, Signal::TERM);
+    }
+
+    pub(super) fn kill_group(id: u32) {
         signal_group(id, Signal::KILL);
     }
 
@@ -114,12 +114,16 @@ mod system {
     }
 }
 
-/// Where there are no signals, the process is killed when its handle is dropped.
+/// Where there are no signals, processes end by themselves.
 #[cfg(not(unix))]
 mod system {
     pub(super) fn ask(_: u32) {}
 
     pub(super) fn kill(_: u32) {}
+
+    pub(super) fn ask_group(_: u32) {}
+
+    pub(super) fn kill_group(_: u32) {}
 
     pub(super) fn kill_nested(_: u32) {}
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Call, end};
+use super::end;
 use crate::files;
 
 const TICK: Duration = Duration::from_millis(10);
@@ -16,65 +16,36 @@ const BIRTH: Duration = Duration::from_millis(500);
 /// The variable by whose value a command can be found of which the number is not noted yet.
 pub(super) const MARK: &str = "KDN_COMMAND";
 
-/// How long a command that may be cut short is left to come to its end.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How a command is ended of which the driver was killed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Ending {
-    /// At once: it may go on for long, and cleans up when what it runs in namespaces of their own is killed.
-    Nested,
-    /// It may be cut short.
-    Short,
-    /// It may not: something would be left that is broken.
-    Whole,
-}
-
-impl Ending {
-    fn of(call: &Call) -> Self {
-        match (call.nested, &call.cancelled) {
-            (true, _) => Self::Nested,
-            (false, Some(_)) => Self::Short,
-            (false, None) => Self::Whole,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Nested => "nested",
-            Self::Short => "short",
-            Self::Whole => "whole",
-        }
-    }
-}
-
 /// A file that tells of a command; empty again when it is dropped.
 pub(super) struct Note {
     path: PathBuf,
     mark: String,
-    ending: Ending,
 }
 
 impl Note {
     /// Notes that a command is about to run, with this mark; `None` where processes can't be found by it.
-    pub(super) fn new(path: &Path, call: &Call) -> Option<Self> {
+    pub(super) fn new(path: &Path) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let own = std::process::id();
         let mark = format!("{own}-{}-{}", started(own)?, NUMBER.fetch_add(1, Ordering::Relaxed));
-        let ending = Ending::of(call);
-        files::write(path, format!("{MARK} {mark} {}", ending.word()).as_bytes()).ok()?;
-        Some(Self { path: path.to_owned(), mark, ending })
+        files::write(path, format!("{MARK} {mark}").as_bytes()).ok()?;
+        Some(Self { path: path.to_owned(), mark })
     }
 
     /// Notes which process it is, on a line of its own: the other one counts until this one is complete.
     pub(super) fn runs_as(&self, id: u32) {
         if let Some(start) = started(id) {
-            let _ = files::append(&self.path, format!("\n{id} {start} {}\n", self.ending.word()).as_bytes());
+            let _ = files::append(&self.path, format!("\n{id} {start}\n").as_bytes());
         }
     }
 
     pub(super) fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// Leaves the note: the command goes on without this process.
+    pub(super) fn leave(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -84,34 +55,29 @@ impl Drop for Note {
     }
 }
 
-/// Waits until the command that a file tells of has ended, and ends it if it takes long and may be cut short. One that may not
-/// gets all of `patience`, and is ended then `by_all_means`, or else let be. Tells whether it has ended.
+/// Waits until the command that a file tells of has ended. One that takes longer than `patience` is ended `by_all_means`, or else
+/// let be. Tells whether it has ended.
 pub async fn end_noted(path: &Path, patience: Duration, by_all_means: bool) -> bool {
-    let Some(orphan) = Orphan::read(path).await else { return true };
-    let asked = Instant::now();
-    let patience = match orphan.ending {
-        Ending::Nested => Duration::ZERO,
-        Ending::Short => PATIENCE,
-        Ending::Whole => patience,
-    };
-    while orphan.runs() && asked.elapsed() < patience {
-        tokio::time::sleep(TICK).await;
-    }
-    if orphan.runs() {
-        if orphan.ending == Ending::Whole && !by_all_means {
-            return false;
+    if let Some(orphan) = Orphan::read(path).await {
+        let asked = Instant::now();
+        while orphan.runs() && asked.elapsed() < patience {
+            tokio::time::sleep(TICK).await;
         }
-        orphan.end().await;
+        if orphan.runs() {
+            if !by_all_means {
+                return false;
+            }
+            orphan.end().await;
+        }
     }
     let _ = files::write(path, b"");
     true
 }
 
-/// A command whose driver was killed.
+/// A command that goes on without its driver.
 struct Orphan {
     id: u32,
     start: String,
-    ending: Ending,
 }
 
 impl Orphan {
@@ -120,14 +86,12 @@ impl Orphan {
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         // A line that was being written when the driver was killed has no end.
         let words: Vec<&str> = rest.strip_suffix('\n').unwrap_or(first).split(' ').collect();
-        let &[id, start, word] = &words[..] else { return None };
-        let endings = [Ending::Nested, Ending::Short, Ending::Whole];
-        let ending = endings.into_iter().find(|ending| ending.word() == word)?;
+        let &[id, start] = &words[..] else { return None };
         if id == MARK {
             let id = wait_for(&format!("{MARK}={start}")).await?;
-            return Some(Self { id, start: started(id)?, ending });
+            return Some(Self { id, start: started(id)? });
         }
-        Some(Self { id: id.parse().ok()?, start: start.to_owned(), ending })
+        Some(Self { id: id.parse().ok()?, start: start.to_owned() })
     }
 
     /// Without it, those that it has started may still be at work.
@@ -137,7 +101,7 @@ impl Orphan {
 
     async fn end(&self) {
         tokio::select! {
-            () = end::end(self.id, self.ending == Ending::Nested) => {}
+            () = end::end_group(self.id) => {}
             () = async { while self.runs() { tokio::time::sleep(TICK).await } } => {}
         }
     }

@@ -2,12 +2,11 @@
 //! before the command does: engines would leave the command running.
 
 use std::ffi::OsString;
-use std::process::ExitStatus;
 use std::time::UNIX_EPOCH;
 
 use crate::engine::{Engine, Table};
 use crate::error::{Error, Result};
-use crate::process::Attached;
+use crate::process::{Attached, code};
 
 /// The argument that chooses this role; the container follows, then what is to be run in it, from the options of the
 /// engine's `exec` on.
@@ -45,13 +44,4 @@ async fn attach(engine: &Engine, args: Vec<OsString>) -> Result<u8> {
         Some(signal) if status.success() => 128 + signal,
         _ => code(status),
     })
-}
-
-/// The status as a shell tells it: 128+n for a command that signal n ended.
-fn code(status: ExitStatus) -> u8 {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return u8::try_from(128 + signal).unwrap_or(u8::MAX);
-    }
-    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

@@ -1,8 +1,8 @@
 //! The roles of an executable: the driver, or a helper of it, in a process of its own.
 
 mod attach;
+mod guard;
 mod network;
-mod session;
 mod tied;
 
 use std::ffi::OsString;
@@ -14,8 +14,8 @@ use crate::engine::Kind;
 use crate::error::Result;
 
 pub use attach::ATTACH;
+pub use guard::GUARD;
 pub use network::CUT_OFF;
-pub use session::SESSION;
 pub use tied::TIED;
 
 /// The whole program.
@@ -23,14 +23,15 @@ pub fn main<K: Kind>() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|role| role.to_str()) {
         Some(CUT_OFF) => end(network::cut_off(&args.next().unwrap_or_default())),
-        Some(ATTACH) => match attach::run(K::TABLE, args.collect()) {
-            Ok(status) => ExitCode::from(status),
-            Err(error) => end(Err(error)),
-        },
+        Some(ATTACH) => exit(attach::run(K::TABLE, args.collect())),
+        Some(GUARD) => exit(guard::run(args.collect())),
         Some(TIED) => end(tied::run(&args.collect::<Vec<OsString>>())),
-        Some(SESSION) => end(session::run(&args.collect::<Vec<OsString>>())),
         _ => kdn_protocol::driver::serve::<ContainerDriver<K>>(),
     }
+}
+
+fn exit(status: Result<u8>) -> ExitCode {
+    status.map_or_else(|error| end(Err(error)), ExitCode::from)
 }
 
 fn end(done: Result<()>) -> ExitCode {

@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::{DEBIAN, SMALL, World, sleeps, wait_until};
+use crate::support::{DEBIAN, Engine, SMALL, World, sleeps, text, wait_until};
 
 pub(super) fn image_is_shared(world: &World) {
     let own = world.root().file_name().unwrap().to_str().unwrap().to_lowercase();
@@ -110,40 +110,79 @@ pub(super) fn dashboard(world: &World) {
     assert_eq!(world.ok(&["dashboard", "app", "--url"]), format!("http://127.0.0.1:{port}/"));
 }
 
-/// Starts to make a workspace whose image takes long, and waits until that is under way. Returns a mark of its processes.
-fn begin_slow_build(world: &World) -> (Child, String) {
-    let mark = world.mark();
-    let lines = ["echo under way".to_owned(), format!("sleep {mark}")];
-    world.configure_image(&json!({"run_commands": lines}));
-    let base = world.engine.flag(SMALL);
+/// Starts to make a workspace, and waits until the build of its image prints a line that begins so.
+fn begin_build(world: &World, command: &str, line: &str) -> Child {
+    world.configure_image(&json!({"run_commands": [command]}));
+    let base = world.engine.flag(&own_base(world));
     let args = ["init", "--runtime", world.engine.kind(), "--agent", "shell", "--show-logs", &base];
     let mut kdn = world.command(&args).spawn().unwrap();
     let mut lines = BufReader::new(kdn.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains(&format!("sleep {mark}"))), "the build did not begin");
-    wait_until("it sleeps", || sleeps(&mark));
+    assert!(lines.any(|printed| printed.contains(line)), "the build did not begin");
     std::thread::spawn(move || lines.for_each(drop));
-    (kdn, mark)
+    kdn
 }
 
-/// Nothing is left of a build.
-fn assert_nothing_left(world: &World, mark: &str) {
-    // The daemon of docker takes a moment.
-    wait_until("its commands have ended", || !sleeps(mark));
+/// The same for an image that takes long.
+fn begin_slow_build(world: &World) -> Child {
+    let mark = world.mark();
+    let kdn = begin_build(world, &format!("sleep {mark}"), &format!("sleep {mark}"));
+    wait_until("it sleeps", || sleeps(&mark));
+    kdn
+}
+
+/// The small base image under a name of this world, which the containers of builds have in theirs.
+fn own_base(world: &World) -> String {
+    let name = format!("localhost/kdn-test-{}:base", world.mark());
+    world.engine.call(&["tag", SMALL, &name]);
+    name
+}
+
+/// Nothing is left of a build that an interrupt or a kill ended.
+fn assert_nothing_left(world: &World) {
+    let mark = world.mark();
+    // The end of a build takes its time: a driver does not wait for it.
+    wait_until("its commands have ended", || !sleeps(&mark));
+    let external = if world.engine == Engine::Docker { "--all" } else { "--external" };
+    wait_until("its containers are gone", || {
+        let args = ["ps", "--all", external, "--no-trunc", "--format", "{{.Names}} {{.Command}}"];
+        let output = world.engine.command(world.engine.kind()).args(args).output().unwrap();
+        // Podman fails where a container goes meanwhile.
+        output.status.success() && !text(&output.stdout).contains(&mark)
+    });
     assert_eq!(world.containers(), [] as [String; 0]);
-    let left = ["locks", "instances"].map(|folder| world.storage().join(folder).exists());
-    assert_eq!(left, [false, false]);
+    assert_eq!(world.list(), [] as [serde_json::Value; 0]);
+    // The next commands clean up.
+    world.configure_image(&json!({}));
+    world.init(&[]);
+    wait_until("its folders are gone", || {
+        world.list();
+        ["locks", "instances"].iter().all(|folder| !world.storage().join(folder).exists())
+    });
+    world.ok(&["remove", "app"]);
+    world.engine.call(&["rmi", "--force", &format!("localhost/kdn-test-{mark}:base")]);
 }
 
 pub(super) fn interrupted(world: &World) {
-    let (mut kdn, mark) = begin_slow_build(world);
+    let mut kdn = begin_slow_build(world);
     kill_process(Pid::from_child(&kdn), Signal::INT).unwrap();
     assert_eq!(kdn.wait().unwrap().code(), Some(130));
-    assert_nothing_left(world, &mark);
-    assert_eq!(world.list(), [] as [serde_json::Value; 0]);
+    assert_nothing_left(world);
+}
+
+/// While the engine stores what a command has written, there is none to kill.
+pub(super) fn interrupted_between_commands(world: &World) {
+    let mut kdn = begin_build(
+        world,
+        &format!("dd if=/dev/zero of=$HOME/{} bs=1M count=300", world.mark()),
+        "records out",
+    );
+    kill_process(Pid::from_child(&kdn), Signal::INT).unwrap();
+    assert_eq!(kdn.wait().unwrap().code(), Some(130));
+    assert_nothing_left(world);
 }
 
 pub(super) fn killed(world: &World) {
-    let (mut kdn, mark) = begin_slow_build(world);
+    let mut kdn = begin_slow_build(world);
     let program = format!("kdn-runtime-{}", world.engine.kind());
     let storage = world.root().display().to_string();
     let driver = fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
@@ -155,9 +194,5 @@ pub(super) fn killed(world: &World) {
     });
     kill_process(Pid::from_raw(driver.expect("a driver")).unwrap(), Signal::KILL).unwrap();
     assert_eq!(kdn.wait().unwrap().code(), Some(1));
-    // The next command that changes something cleans up.
-    world.configure_image(&json!({}));
-    world.init(&[]);
-    world.ok(&["remove", "app"]);
-    assert_nothing_left(world, &mark);
+    assert_nothing_left(world);
 }
