@@ -35,7 +35,9 @@ impl Advice for HostError {
                         .exit_code
                         .map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
                     let tail = command.stderr_tail.trim_end();
-                    hints.insert(0, format!("The command {} failed ({how}): {tail}", command.argv.join(" ")));
+                    let is_told = tail.lines().next_back().is_none_or(|last| error.message.contains(last));
+                    let tail = if is_told { String::new() } else { format!(": {tail}") };
+                    hints.insert(0, format!("The command {} failed ({how}){tail}", command.argv.join(" ")));
                 }
                 match error.kind() {
                     ErrorKind::Internal => hints.push(remedy(driver)),

@@ -77,11 +77,6 @@ impl Config {
         all
     }
 
-    /// Whether there is a file for an agent.
-    pub fn has_agent(&self, name: &str) -> bool {
-        agent::check_name(name).is_ok() && self.path(name).exists()
-    }
-
     /// The error about an agent that nobody knows how to run.
     pub fn unknown_agent(&self, name: &str) -> Error {
         let message = format!(

@@ -23,7 +23,7 @@ pub enum Status {
     Running,
     Paused,
     /// Complete but for the start of its first process.
-    Ready,
+    Initialized,
     /// Ready to be started; with the exit code of its last run.
     Stopped(Option<i32>),
     /// Broken for good.
@@ -38,7 +38,7 @@ impl Status {
     pub fn new(word: &str, exit_code: Option<i32>) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "running" | "stopping" | "restarting" => Self::Running,
-            "initialized" => Self::Ready,
+            "initialized" => Self::Initialized,
             "paused" => Self::Paused,
             "created" | "configured" | "removing" => Self::Stopped(None),
             "exited" | "stopped" => Self::Stopped(exit_code),

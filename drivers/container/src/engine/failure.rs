@@ -105,7 +105,7 @@ const PULL: &[Trouble] = &[
     },
 ];
 
-/// How much of stderr is in the message, in lines; what came before is beside it.
+/// How much of the end of stderr is in the message, in lines.
 const LINES: usize = 10;
 /// How much of what the engine says of a trouble is told, in characters.
 const SAID: usize = 400;
@@ -130,23 +130,34 @@ pub(super) fn error(table: &Table, doing: &str, args: Vec<String>, output: Outpu
             .hint(format!("{} says: {said}", table.name))
             .hint(told(trouble.remedy));
     }
-    let command = std::iter::once(table.name.to_owned()).chain(args).collect();
-    let failure = |stderr: &str| CommandFailure::new(command, output.status.code(), stderr);
+    let command = std::iter::once(table.name.to_owned()).chain(args.into_iter().map(without_value)).collect();
     let lines: Vec<&str> = stderr.trim().lines().collect();
-    let (before, last) = lines.split_at(lines.len().saturating_sub(LINES));
+    let last = &lines[lines.len().saturating_sub(LINES)..];
     let message =
         format!("{doing}: {}\n{} stderr:\n{}", ended(output.status), table.display, last.join("\n"));
-    Error::new(ErrorKind::BackendFailed, message).command(failure(&before.join("\n")))
+    let failure = CommandFailure::new(command, output.status.code(), stderr.trim_end());
+    Error::new(ErrorKind::BackendFailed, message).command(failure)
 }
 
-/// What a command that failed printed, in lower case; nothing if the error is another one.
-pub fn said(error: &Error) -> String {
-    let tail =
-        error.data.command.as_ref().map(|command| format!("{}\n{}", command.stderr_tail, error.message));
-    tail.unwrap_or_default().to_lowercase()
+/// An argument that may be shown to everybody: values of the environment may be secrets.
+fn without_value(arg: String) -> String {
+    match arg.strip_prefix("--env=").and_then(|variable| variable.split_once('=')) {
+        Some((name, _)) => format!("--env={name}"),
+        None => arg,
+    }
 }
 
-/// The line of stderr that tells of a trouble, without what engines put before it.
+/// The last line of what a failed command printed that has one of these signs, in small letters.
+pub fn says(error: &Error, signs: &[&str]) -> Option<String> {
+    let printed = &error.data.command.as_ref()?.stderr_tail;
+    let has = |line: &&str| {
+        let line = line.to_lowercase();
+        signs.iter().any(|sign| line.contains(sign))
+    };
+    printed.lines().rev().find(has).map(|line| plain(line.trim()))
+}
+
+/// The line of stderr that tells of a trouble.
 fn line_of(trouble: &Trouble, verb: &str, stderr: &str) -> Option<String> {
     let lines = || stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     let is = |line: &&str| {
@@ -160,10 +171,15 @@ fn line_of(trouble: &Trouble, verb: &str, stderr: &str) -> Option<String> {
     } else {
         lines().filter(is).find(|line| !line.starts_with("time=")).or_else(|| lines().find(is))
     }?;
+    Some(plain(line))
+}
+
+/// A line without what engines put before it, and not longer than can be read.
+fn plain(line: &str) -> String {
     let line = ["Error response from daemon: ", "Error: ", "ERROR: ", "* "]
         .iter()
         .fold(line, |line, before| line.strip_prefix(before).unwrap_or(line));
-    Some(without_request(line).chars().take(SAID).collect())
+    without_request(line).chars().take(SAID).collect()
 }
 
 /// A line without the request to the engine's own service that it quotes, as in `Get "http://d/v4/libpod/_ping": `.
@@ -226,11 +242,14 @@ mod tests {
             let (kind, message) = told::<Podman>("ps", &format!("{advice}{stderr}"));
             assert_eq!(
                 (kind, &*message),
-                (ErrorKind::Unavailable, "podman can't be reached: its machine does not run")
+                (ErrorKind::Unavailable, "podman can't be reached: its machine or its service does not run")
             );
         }
         let bare = "Error: failed to connect: dial tcp 127.0.0.1:61425: connectex: No connection could be made because the target machine actively refused it.";
-        assert_eq!(told::<Podman>("pull", bare).1, "podman can't be reached: its machine does not run");
+        assert_eq!(
+            told::<Podman>("pull", bare).1,
+            "podman can't be reached: its machine or its service does not run"
+        );
         let old = format!(
             "{advice}Error: unable to connect to Podman socket: server API version is too old. Client \"4.0.0\" server \"3.4.4\""
         );

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kdn_protocol::driver::{Context, Progress};
 use kdn_protocol::{
-    Capabilities, Error, ErrorKind, LimitsCapability, NetworkMode, NetworkPolicyCapability, Supported,
+    Capabilities, Error, ErrorKind, Limits, LimitsCapability, NetworkMode, NetworkPolicyCapability, Supported,
 };
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ use crate::role::CUT_OFF;
 
 pub use container::{Container, Status};
 pub use docker::Docker;
-pub use failure::said;
+pub use failure::says;
 pub use host::{Bind, Host};
 pub use podman::Podman;
 
@@ -90,6 +90,12 @@ pub struct Engine {
 impl Engine {
     pub fn new(table: &'static Table) -> Self {
         Self { table, host: Host::look(table), note: None }
+    }
+
+    /// One on a machine that need not be this one.
+    #[cfg(all(test, target_os = "linux"))]
+    pub fn on(table: &'static Table, host: Host) -> Self {
+        Self { table, host, note: None }
     }
 
     /// The same, with its changes noted in a file.
@@ -208,7 +214,7 @@ impl Engine {
         let call = Call { note: self.note.clone(), ..call };
         let args = call.args.clone();
         let run = process::run_guarded(call, ending, context.cancellation(), sink);
-        let output = self.started(told(context, run).await)?.ok_or_else(Error::cancelled)?;
+        let output = self.started(keep_alive(context, run).await)?.ok_or_else(Error::cancelled)?;
         self.judge(doing, args, output)
     }
 
@@ -220,6 +226,9 @@ impl Engine {
     fn started<T>(&self, output: std::io::Result<T>) -> Result<T> {
         output.map_err(|error| {
             let message = format!("{} can't be run: {error}", self.table.name);
+            if error.kind() == std::io::ErrorKind::ArgumentListTooLong {
+                return Error::invalid_workspace("environment", message).hint("make the environment smaller");
+            }
             Error::new(ErrorKind::Unavailable, message)
                 .hint(format!("install {}: {}", self.table.display, self.table.install))
         })
@@ -258,6 +267,11 @@ impl Engine {
         });
         let (major, minor) = self.table.oldest;
         match version {
+            // Versions that docker never had.
+            Some((2..=16, _)) if self.table.name == "docker" => {
+                Err(Error::new(ErrorKind::Unavailable, "docker is podman under another name here")
+                    .hint(format!("take --runtime podman, or install docker: {}", self.table.install)))
+            }
             Some(version) if version < self.table.oldest => {
                 let Table { name, install, .. } = self.table;
                 let message = format!(
@@ -304,36 +318,59 @@ impl Engine {
             return Ok(false);
         }
         let args = ["info", "--format", "{{json .SecurityOptions}}"];
-        Ok(self.ask("failed to ask docker for its users", args).await?.contains("name=rootless"))
+        let options = self.ask("failed to ask docker for its users", args).await?;
+        if options.contains("name=userns") {
+            let message =
+                "docker maps users (userns-remap), so what is inside could not use the project folder";
+            return Err(Error::new(ErrorKind::Unavailable, message).hint(
+                "turn userns-remap off in the daemon.json of docker, or take a rootless docker or podman",
+            ));
+        }
+        Ok(options.contains("name=rootless"))
     }
 
-    /// Whether the engine enforces limits at all. Fails if it does not.
-    pub async fn check_limits(&self) -> Result<()> {
+    /// Fails if the engine does not enforce one of these limits.
+    pub async fn check_limits(&self, limits: &Limits) -> Result<()> {
+        let name = self.table.name;
         let refused = |why: String| Err(Error::unsupported(why).field("limits"));
         if !self.host.limits {
-            return refused(format!(
-                "rootless {} can't limit anything with control groups of version 1",
-                self.table.name
-            ));
+            return refused(format!("rootless {name} can't limit anything with control groups of version 1"));
         }
-        if self.table.name != "docker" {
+        let asked = [
+            (limits.memory_bytes.is_some(), "memory", "{{.MemoryLimit}}"),
+            (limits.cpus.is_some(), "cpu", "{{.CPUCfsQuota}}"),
+            (limits.pids.is_some(), "pids", "{{.PidsLimit}}"),
+        ];
+        let asked = asked.into_iter().filter(|(is_asked, ..)| *is_asked);
+        if name == "docker" {
+            // It discards with a warning what its kernel can't limit.
+            let (names, fields): (Vec<_>, Vec<_>) = asked.map(|(_, name, field)| (name, field)).unzip();
+            let printed = self
+                .ask("failed to ask docker for its limits", ["info", "--format", &fields.join(" ")])
+                .await?;
+            let can = printed.split_whitespace().map(|word| word == "true");
+            return match names.into_iter().zip(can).find(|(_, can)| !can) {
+                Some((lacking, _)) => refused(format!("the kernel of docker can't limit {lacking}")),
+                None => Ok(()),
+            };
+        }
+        if !self.host.rootless {
             return Ok(());
         }
-        // Docker discards with a warning what its kernel can't limit.
-        let what = "{{.MemoryLimit}} {{.CPUCfsQuota}} {{.PidsLimit}}";
-        let printed = self.ask("failed to ask docker for its limits", ["info", "--format", what]).await?;
-        if printed.contains("false") {
-            return refused(format!(
-                "the kernel of {} can't limit memory, processors and processes",
-                self.table.name
-            ));
+        let args = ["info", "--format", "{{range .Host.CgroupControllers}}{{.}} {{end}}"];
+        let printed = self.ask("failed to ask podman for its limits", args).await?;
+        let has = |name: &str| printed.split_whitespace().any(|controller| controller == name);
+        match asked.map(|(_, name, _)| name).find(|name| !has(name)) {
+            Some(lacking) => Err(Error::unsupported(format!("your user may not limit {lacking}"))
+                .field("limits")
+                .hint("let systemd delegate it: Delegate=cpu cpuset io memory pids for user@.service")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// Tells the host now and then that long work goes on, of which the engine may say nothing for minutes.
-pub async fn told<T>(context: &Context, work: impl Future<Output = T>) -> T {
+pub async fn keep_alive<T>(context: &Context, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     loop {
         match timeout(SIGN_OF_LIFE, &mut work).await {

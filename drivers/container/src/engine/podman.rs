@@ -58,8 +58,17 @@ const TROUBLES: &[Trouble] = &[
             "error: failed to connect: dial tcp",
             "error: failed to connect: ssh",
         ],
-        what: "podman can't be reached: its machine does not run",
-        remedy: "start it: podman machine start; if there is none yet, make it before: podman machine init",
+        what: "podman can't be reached: its machine or its service does not run",
+        remedy: if cfg!(target_os = "linux") {
+            "start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start"
+        } else {
+            "start it: podman machine start; if there is none yet, make it before: podman machine init"
+        },
+    },
+    Trouble {
+        signs: &["container-init binary not found", "lookup init binary", "could not find \"catatonit\""],
+        what: "podman needs the program catatonit",
+        remedy: "install the package catatonit",
     },
     Trouble {
         signs: &["cannot find newuidmap", "newuidmap: executable", "exec: \"newuidmap\""],

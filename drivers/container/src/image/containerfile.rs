@@ -26,7 +26,7 @@ pub(super) fn render(recipe: &Recipe) -> Result<String> {
     }
     let _ = write!(
         text,
-        "\nARG UID=1000\nARG GID=1000\n{MAKE_USER}\nCOPY sudoers /etc/sudoers.d/{USER}\nENV HOME={HOME} PATH={HOME}/.local/bin:/usr/local/bin:/usr/bin:$PATH\n"
+        "\nARG UID=1000\nARG GID=1000\n{MAKE_USER}\nCOPY sudoers /etc/sudoers.d/{USER}\nENV PATH={HOME}/.local/bin:/usr/local/bin:/usr/bin:$PATH\n"
     );
     for (index, feature) in features.iter().enumerate() {
         let folder = format!("/tmp/feature-install/feature-{index}");
@@ -51,7 +51,8 @@ pub(super) fn render(recipe: &Recipe) -> Result<String> {
             text.push('\n');
         }
     }
-    let _ = write!(text, "\nUSER {USER}:{USER}\nWORKDIR {HOME}\n");
+    // Not before: what features keep in the home of root would be in that of the agent, and root's.
+    let _ = write!(text, "\nUSER {USER}:{USER}\nENV HOME={HOME}\nWORKDIR {HOME}\n");
     for line in image.run_commands.iter().chain(&agent.run_commands) {
         let _ = writeln!(text, "{}", run(line));
     }
@@ -139,9 +140,10 @@ mod tests {
             mkdir -p /home/agent /workspace/sources; \
             chown "$UID:$GID" /home/agent /workspace /workspace/sources
         COPY sudoers /etc/sudoers.d/agent
-        ENV HOME=/home/agent PATH=/home/agent/.local/bin:/usr/local/bin:/usr/bin:$PATH
+        ENV PATH=/home/agent/.local/bin:/usr/local/bin:/usr/bin:$PATH
 
         USER agent:agent
+        ENV HOME=/home/agent
         WORKDIR /home/agent
         RUN curl -fsSL https://claude.ai/install.sh | bash
         RUN mkdir -p ~/.config
@@ -185,7 +187,7 @@ mod tests {
             mkdir -p /home/agent /workspace/sources; \
             chown "$UID:$GID" /home/agent /workspace /workspace/sources
         COPY sudoers /etc/sudoers.d/agent
-        ENV HOME=/home/agent PATH=/home/agent/.local/bin:/usr/local/bin:/usr/bin:$PATH
+        ENV PATH=/home/agent/.local/bin:/usr/local/bin:/usr/bin:$PATH
 
         # ghcr.io/devcontainers/features/go:1
         COPY features/feature-0/ /tmp/feature-install/feature-0/
@@ -193,6 +195,7 @@ mod tests {
         ENV GOROOT="/usr/local/go" ODD="a \"b\" \$c \\" PATH="/usr/local/go/bin:${PATH}"
 
         USER agent:agent
+        ENV HOME=/home/agent
         WORKDIR /home/agent
         RUN git config --global pull.rebase true
         RUN ["/bin/sh","-c","cat <<X\nit's\nX"]

@@ -4,13 +4,10 @@ use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, Workspace};
 use sha2::{Digest, Sha256};
 
-use super::stop::KEEPER;
-use super::{
-    Facts, Found, INSTANCE, Instances, SCOPE, UNFINISHED, WORKSPACE, home, instance, network, points, ports,
-};
-use crate::engine::{Bind, Container, Status, said, told};
+use super::{Facts, Found, Instances, UNFINISHED, WORKSPACE, home, instance, network, points, ports};
+use crate::engine::{Container, Status, keep_alive};
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{self, HOME, Recipe, SOURCES};
+use crate::image::{self, HOME, Recipe};
 
 /// Who works inside where the host has no numbers for users.
 const NOBODYS: (u32, u32) = (1000, 1000);
@@ -29,7 +26,7 @@ impl Instances {
         }
         network::check(&workspace.network, !workspace.ports.is_empty())?;
         if !workspace.limits.is_empty() {
-            self.engine().check_limits().await?;
+            self.engine().check_limits(&workspace.limits).await?;
         }
         self.config().write_defaults()?;
         let ids = self.ids(workspace).await?;
@@ -39,7 +36,7 @@ impl Instances {
         let folder = self.storage.join("instances").join(&workspace.workspace_id);
         let prepared = image::prepare(self.engine(), &recipe, folder, context).await?;
         let name = format!("image-{:.16}", prepared.digest);
-        let turn = told(context, self.wait_for_lock(&name, context)).await?;
+        let turn = keep_alive(context, self.wait_for_lock(&name, context)).await?;
         let image = image::get(self.under(&turn).engine(), &recipe, &prepared, &tag, context).await?;
         drop((turn, prepared));
         let container = self.container_name(&workspace.name);
@@ -109,11 +106,14 @@ impl Instances {
             command: workspace.agent.command.clone(),
             forwards,
             points: points::find(&workspace.source_path, &workspace.mounts),
+            limits_memory: workspace.limits.memory_bytes.is_some(),
         };
         let args = self.arguments(workspace, recipe, image, &facts)?;
         let doing = format!("failed to create {} container", self.engine().table().name);
         // A rootless podman may first have to give a whole image to other users.
-        let printed = told(context, self.engine().change(&doing, args)).await.map_err(explain)?;
+        let printed = keep_alive(context, self.engine().change(&doing, args))
+            .await
+            .map_err(|error| self.explain_create(error))?;
         let id = printed.lines().rev().map(str::trim).find(|line| super::is_container_id(line));
         let id =
             id.ok_or_else(|| Error::internal(format!("no id of a container was printed: {printed:?}")))?;
@@ -124,7 +124,7 @@ impl Instances {
             let target = format!("{id}:{HOME}");
             let copied =
                 self.engine().feed("failed to copy files into the container", ["cp", "-", &target], files);
-            told(context, copied).await?;
+            keep_alive(context, copied).await?;
         }
         context.check()?;
         let container = Container {
@@ -137,67 +137,9 @@ impl Instances {
         self.learn(&container, &facts)?;
         if let Err(error) = self.engine().change("failed to name the container", ["rename", id, name]).await {
             self.forget(id);
-            return Err(explain(error));
+            return Err(self.explain_create(error));
         }
         Ok(instance(&container, &facts))
-    }
-
-    /// The arguments of `create`.
-    fn arguments(
-        &self,
-        workspace: &Workspace,
-        recipe: &Recipe,
-        image: &str,
-        facts: &Facts,
-    ) -> Result<Vec<String>> {
-        let table = self.engine().table();
-        let label = serde_json::to_string(facts).map_err(|error| Error::internal(error.to_string()))?;
-        let mut args = vec![
-            "create".to_owned(),
-            format!("--name={}", unfinished_name(&facts.container, &workspace.workspace_id)),
-            format!("--label={WORKSPACE}={}", workspace.workspace_id),
-            format!("--label={SCOPE}={}", self.scope),
-            format!("--label={INSTANCE}={label}"),
-            "--init".to_owned(),
-            "--no-healthcheck".to_owned(),
-            // Images may have another one, which what runs here does not know.
-            "--stop-signal=TERM".to_owned(),
-            format!("--workdir={SOURCES}"),
-            "--entrypoint=/bin/sh".to_owned(),
-        ];
-        args.extend((table.create)(self.engine().host()));
-        args.extend(facts.forwards.iter().map(ports::publish));
-        add_limits(workspace, &mut args);
-        let set = |name: &str| workspace.environment.iter().any(|variable| variable.name == name);
-        let wanted = recipe.agent.env_vars.iter().filter(|(name, _)| !set(name));
-        args.extend(wanted.map(|(name, value)| format!("--env={name}={value}")));
-        for (index, variable) in workspace.environment.iter().enumerate() {
-            match (&variable.value, &variable.secret) {
-                (Some(value), _) => args.push(format!("--env={}={value}", variable.name)),
-                (None, Some(secret)) if [secret, &variable.name].iter().any(|name| name.contains(',')) => {
-                    let message = format!(
-                        "secret {secret:?} can't be the variable {:?}: a name has a comma",
-                        variable.name
-                    );
-                    return Err(Error::invalid_workspace(format!("environment[{index}]"), message));
-                }
-                (None, Some(secret)) => {
-                    args.push(format!("--secret={secret},type=env,target={}", variable.name));
-                }
-                (None, None) => {}
-            }
-        }
-        let label = self.engine().host().labels;
-        let host = |path: &std::path::Path| path.to_string_lossy().into_owned();
-        let source = host(&workspace.source_path);
-        args.extend((table.mount)(&Bind { host: &source, target: SOURCES, read_only: false, label })?);
-        for mount in &workspace.mounts {
-            let bind =
-                Bind { host: &host(&mount.host), target: &mount.target, read_only: mount.read_only, label };
-            args.extend((table.mount)(&bind)?);
-        }
-        args.extend([image, "-c", KEEPER].map(str::to_owned));
-        Ok(args)
     }
 
     /// The container of a workspace: a name that is its own also among those of other storage folders.
@@ -224,34 +166,7 @@ impl Instances {
     }
 }
 
-/// The arguments for limits.
-fn add_limits(workspace: &Workspace, args: &mut Vec<String>) {
-    let limits = &workspace.limits;
-    if let Some(bytes) = limits.memory_bytes {
-        // Without room for more in the swap.
-        args.extend([format!("--memory={bytes}"), format!("--memory-swap={bytes}")]);
-    }
-    args.extend(limits.cpus.map(|cpus| format!("--cpus={cpus}")));
-    args.extend(limits.pids.map(|pids| format!("--pids-limit={pids}")));
-}
-
 /// The name of a container while it is being made: its own, also when two workspaces want one name.
-fn unfinished_name(container: &str, workspace: &str) -> String {
+pub(super) fn unfinished_name(container: &str, workspace: &str) -> String {
     format!("{container}{UNFINISHED}-{workspace:.8}")
-}
-
-/// What is in the way of a new container, if it is not the engine.
-fn explain(error: Error) -> Error {
-    let said = said(&error);
-    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let mut new = if has(&["no such secret", "no secret with name"]) {
-        Error::invalid_workspace("environment", "a secret of the environment is not in the engine's store")
-            .hint("create it: podman secret create NAME FILE")
-    } else if has(&["already in use"]) {
-        Error::new(ErrorKind::AlreadyExists, "another container has the name of this one")
-    } else {
-        return error;
-    };
-    new.data.command = error.data.command;
-    new
 }

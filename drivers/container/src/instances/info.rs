@@ -1,5 +1,7 @@
 //! `info` and `list`: what the engine says of the containers now.
 
+use std::collections::HashSet;
+
 use kdn_protocol::{Instance, ListParams, ListResult, State};
 
 use super::{Found, INSTANCE, Instances, WORKSPACE, instance};
@@ -16,7 +18,8 @@ pub(super) fn state(status: &Status) -> (State, Option<String>) {
     let (state, reason) = match status {
         Status::Running => (State::Running, None),
         Status::Paused => (State::Stopped, Some("paused".to_owned())),
-        Status::Ready | Status::Stopped(None | Some(0)) => (State::Stopped, None),
+        Status::Initialized | Status::Stopped(None | Some(0)) => (State::Stopped, None),
+        // Without the engine's own record, it can't be told which.
         Status::Stopped(Some(KILLED)) => (State::Stopped, Some("killed, or out of memory".to_owned())),
         Status::Stopped(Some(code)) => (State::Stopped, Some(format!("exit code {code}"))),
         Status::Dead => (State::Error, Some("the container is dead".to_owned())),
@@ -30,8 +33,9 @@ impl Instances {
     pub async fn info(&self, id: &str) -> Result<Instance> {
         let found = self.find(id).await?;
         self.see(id, &found);
+        let asked = may_have_lacked_memory(&found);
         let mut seen = self.tell(found).ok_or_else(|| Error::instance_not_found(id))?;
-        self.tell_memory(std::slice::from_mut(&mut seen)).await;
+        self.tell_memory(asked.then_some(&mut seen).into_iter().collect()).await;
         Ok(seen)
     }
 
@@ -55,13 +59,18 @@ impl Instances {
             all = self.all().await?;
         }
         self.forget_others(&all.iter().map(|found| found.container().id.as_str()).collect::<Vec<_>>());
+        let asked: HashSet<String> = all
+            .iter()
+            .filter(|found| may_have_lacked_memory(found))
+            .map(|found| found.container().id.clone())
+            .collect();
         let mut all: Vec<Instance> = all.into_iter().filter_map(|found| self.tell(found)).collect();
         if let Some(wanted) = &params.workspace_ids {
             all.retain(|instance| wanted.contains(&instance.workspace_id));
         }
         all.retain(|instance| after.is_none_or(|last| instance.id.as_str() > last));
         all.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        self.tell_memory(&mut all).await;
+        self.tell_memory(all.iter_mut().filter(|instance| asked.contains(&instance.id)).collect()).await;
         let mut result = ListResult::default();
         let mut size = 0;
         for instance in all {
@@ -101,29 +110,38 @@ impl Instances {
         Some(instance)
     }
 
-    /// Asks about those that were killed whether it was for want of memory.
-    async fn tell_memory(&self, instances: &mut [Instance]) {
-        let killed = state(&Status::Stopped(Some(KILLED))).1;
-        let asked: Vec<String> = instances
-            .iter()
-            .filter(|instance| instance.reason == killed)
-            .map(|instance| instance.id.clone())
-            .collect();
-        if asked.is_empty() {
+    /// Asks about instances whether they had too little memory.
+    async fn tell_memory(&self, mut instances: Vec<&mut Instance>) {
+        if instances.is_empty() {
             return;
         }
         let args = ["container", "inspect", "--format", "{{.Id}} {{.State.OOMKilled}}"].map(str::to_owned);
+        let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
         // Those that are gone by now make it fail, and are told as before.
-        let printed = self.engine().ask("failed to inspect containers", args.into_iter().chain(asked)).await;
-        for (id, out_of_memory) in
-            printed.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once(' '))
-        {
-            if let Some(instance) = instances.iter_mut().find(|instance| instance.id == id) {
-                let out_of_memory = out_of_memory.trim() == "true";
-                instance.reason =
-                    Some(if out_of_memory { "out of memory" } else { "exit code 137" }.to_owned());
+        let printed = self.engine().ask("failed to inspect containers", args.into_iter().chain(ids)).await;
+        let lines = printed.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once(' '));
+        for (id, lacked) in lines {
+            let instance = instances.iter_mut().find(|instance| instance.id == id);
+            match instance {
+                Some(instance) if lacked.trim() == "true" => {
+                    instance.reason = Some("out of memory".to_owned());
+                }
+                Some(instance) if instance.reason == state(&Status::Stopped(Some(KILLED))).1 => {
+                    instance.reason = Some(format!("exit code {KILLED}"));
+                }
+                _ => {}
             }
         }
+    }
+}
+
+/// Whether only the engine's own record tells if this container had too little memory. It does so also where the process that
+/// was killed was not the first one.
+fn may_have_lacked_memory(found: &Found) -> bool {
+    match (&found.container().status, found) {
+        (Status::Stopped(Some(KILLED)), _) => true,
+        (Status::Stopped(Some(_)), Found::Ours { facts, .. }) => facts.limits_memory,
+        _ => false,
     }
 }
 
@@ -134,4 +152,20 @@ fn tell_foreign(container: &Container) -> Instance {
     let info = [("container_id", &container.id), ("image_name", &container.image)];
     instance.info = info.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
     instance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_container_ended_is_told() {
+        let told = |word, code| state(&Status::new(word, code));
+        assert_eq!(told("exited", Some(0)), (State::Stopped, None));
+        assert_eq!(told("exited", Some(3)), (State::Stopped, Some("exit code 3".to_owned())));
+        assert_eq!(told("paused", None), (State::Stopped, Some("paused".to_owned())));
+        assert_eq!(told("created", Some(0)), (State::Stopped, None));
+        assert_eq!(told("dead", None).0, State::Error);
+        assert_eq!(told("on fire", None).0, State::Unknown);
+    }
 }

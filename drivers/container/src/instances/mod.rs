@@ -1,6 +1,8 @@
 //! The instances of one storage folder: containers that bear its path as a label.
 
+mod arguments;
 mod create;
+mod explain;
 mod home;
 mod info;
 mod known;
@@ -50,6 +52,9 @@ struct Facts {
     forwards: Vec<Forward>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     points: Vec<Point>,
+    /// Whether it may run out of memory before the machine does.
+    #[serde(default)]
+    limits_memory: bool,
 }
 
 /// The instances of a storage folder, which other drivers may share.

@@ -28,7 +28,7 @@ impl Instances {
     ) -> Result<()> {
         let (engine, id, deny) = (self.engine(), container.id.as_str(), network.mode == NetworkMode::Deny);
         let doing = "failed to start the container";
-        if container.status == Status::Ready {
+        if container.status == Status::Initialized {
             // By a start that was cut short, perhaps under another policy.
             engine.change(doing, ["container", "cleanup", id]).await?;
         }

@@ -5,8 +5,9 @@ use std::path::{Component, Path};
 
 use kdn_protocol::driver::Context;
 
+use super::explain::is_gone;
 use super::{Found, Instances, WORKSPACE};
-use crate::engine::{Status, said};
+use crate::engine::Status;
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -61,7 +62,7 @@ impl Instances {
             .change("failed to remove the container", ["rm", "--force", "--volumes", container])
             .await;
         match removed {
-            Err(error) if said(&error).contains("no such container") => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             removed => removed.map(drop),
         }
     }

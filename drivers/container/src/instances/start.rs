@@ -1,12 +1,10 @@
 //! Starts an instance.
 
-use std::path::Path;
-
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, NetworkMode, StartParams};
 
-use super::{Facts, Found, Instances, instance, network, points};
-use crate::engine::{Container, Status, said};
+use super::{Found, Instances, instance, network, points};
+use crate::engine::Status;
 use crate::error::{Error, ErrorKind, Result};
 
 impl Instances {
@@ -61,7 +59,7 @@ impl Instances {
         // While it is cut off and not started, nobody may take it for one that only has to be started.
         self.forget(&params.id);
         let started = self.start_under(&container, &params.network, context).await;
-        started.map_err(|error| explain(error, &container, &facts))?;
+        started.map_err(|error| self.explain_start(error, &container.id, &facts))?;
         container.status = Status::Running;
         // If it can't be written down, the next start asks.
         let _ = self.learn(&container, &facts);
@@ -84,46 +82,4 @@ impl Instances {
             Err(_) => Ok(None),
         }
     }
-}
-
-/// What is in the way of a start, if it is not the engine.
-fn explain(error: Error, container: &Container, facts: &Facts) -> Error {
-    if error.kind() == ErrorKind::Cancelled {
-        return error;
-    }
-    let said = said(&error);
-    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let because = |kind, message: String| {
-        let mut new = Error::new(kind, message);
-        new.data.command.clone_from(&error.data.command);
-        new
-    };
-    if has(&["no such container", "no container with name or id"]) {
-        return Error::instance_not_found(&container.id);
-    }
-    if has(&["address already in use", "port is already allocated", "ports are not available"]) {
-        let named = |forward: &&kdn_protocol::Forward| said.contains(&format!(":{}", forward.port));
-        let all = || facts.forwards.iter();
-        let ports: Vec<String> = if all().any(|forward| named(&forward)) {
-            all().filter(named).map(|forward| forward.port.to_string()).collect()
-        } else {
-            all().map(|forward| forward.port.to_string()).collect()
-        };
-        let message = format!("failed to start the container: host port {} is taken", ports.join(" or "));
-        return because(ErrorKind::Unavailable, message).hint("end the program that holds it, and try again");
-    }
-    if has(&["no such secret", "no secret with name"]) {
-        let message =
-            "failed to start the container: a secret of its environment is not in the engine's store";
-        let mut error = because(ErrorKind::InvalidWorkspace, message.to_owned())
-            .hint("create it: podman secret create NAME FILE");
-        error.data.field_path = Some("environment".to_owned());
-        return error;
-    }
-    if has(&["statfs ", "bind source path does not exist"]) || !Path::new(&facts.source).exists() {
-        let message =
-            format!("failed to start the container: {} or a mount is not there any more", facts.source);
-        return because(ErrorKind::InvalidState, message).hint("put it back, or make the workspace anew");
-    }
-    error
 }

@@ -3,8 +3,9 @@
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, StopParams};
 
+use super::explain::is_gone;
 use super::{Found, Instances, instance};
-use crate::engine::{Container, Status, said};
+use crate::engine::Status;
 use crate::error::{Error, Result};
 
 /// What keeps a container running: it asks all processes to end when it is asked to, and waits until they have. Interactive
@@ -32,7 +33,14 @@ impl Instances {
         }
         let found = self.find(&params.id).await?;
         let container = found.container().clone();
-        if ![Status::Running, Status::Paused].contains(&container.status) {
+        let is_pod = matches!(found, Found::Foreign(_)) && container.pod.is_some();
+        if container.status == Status::Initialized {
+            // A start that was cut short has left a process.
+            let args = ["container", "cleanup", &container.id];
+            self.engine().change("failed to stop the container", args).await?;
+        }
+        // The other containers of a pod may run.
+        if !is_pod && ![Status::Running, Status::Paused].contains(&container.status) {
             return self.info(&params.id).await;
         }
         if container.status == Status::Paused && matches!(found, Found::Ours { .. }) {
@@ -43,10 +51,9 @@ impl Instances {
             (Found::Foreign(_), Some(pod)) => vec!["pod", "stop", "--time", &grace, pod],
             _ => vec!["stop", "--time", &grace, &container.id],
         };
-        self.engine()
-            .change("failed to stop the container", args)
-            .await
-            .map_err(|error| gone(error, &container))?;
+        self.engine().change("failed to stop the container", args).await.map_err(|error| {
+            if is_gone(&error) { Error::instance_not_found(&container.id) } else { error }
+        })?;
         match found {
             Found::Ours { mut container, facts } => {
                 container.status = Status::Stopped(None);
@@ -55,9 +62,4 @@ impl Instances {
             _ => self.info(&params.id).await,
         }
     }
-}
-
-fn gone(error: Error, container: &Container) -> Error {
-    let said = said(&error);
-    if said.contains("no such container") { Error::instance_not_found(&container.id) } else { error }
 }

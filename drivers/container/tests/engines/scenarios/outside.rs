@@ -47,6 +47,9 @@ pub(super) fn paused(world: &World) {
     world.ok(&["start", "app"]);
     assert_eq!(world.sh("app", "cat readme"), "hello");
     world.engine.call(&["pause", &id]);
+    world.ok(&["stop", "app"]);
+    world.ok(&["start", "app"]);
+    world.engine.call(&["pause", &id]);
     world.ok(&["remove", "app"]);
     assert_eq!(world.containers(), [] as [String; 0]);
 }

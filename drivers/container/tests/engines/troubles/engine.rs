@@ -68,38 +68,38 @@ fn podman_machine_stopped() {
         let said = of_all(&mut scene, &[("CONTAINER_HOST", "unix:///no/such/socket")]);
         allow_duplicates! { assert_snapshot!(said, @r#"
         $ kdn list
-        Warning: the last known states are shown: failed to list the instances of runtime "podman": podman can't be reached: its machine does not run
+        Warning: the last known states are shown: failed to list the instances of runtime "podman": podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         [0]
         $ kdn start app
-        Error: failed to get runtime info: podman can't be reached: its machine does not run
+        Error: failed to get runtime info: podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         [1]
         $ kdn stop app
-        Error: failed to stop runtime instance: podman can't be reached: its machine does not run
+        Error: failed to stop runtime instance: podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         [1]
         $ kdn terminal app
-        Error: failed to open a terminal: podman can't be reached: its machine does not run
+        Error: failed to open a terminal: podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         [125]
         $ kdn remove app
-        Error: failed to get runtime info: podman can't be reached: its machine does not run
+        Error: failed to get runtime info: podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         Use --force to forget the workspace, whatever its runtime still holds
         [1]
         $ kdn init --name other
-        Error: failed to create runtime instance: podman can't be reached: its machine does not run
+        Error: failed to create runtime instance: podman can't be reached: its machine or its service does not run
         podman says: unable to connect to Podman socket: dial unix /no/such/socket: connect: no such file or directory
-        start it: podman machine start; if there is none yet, make it before: podman machine init
+        start what CONTAINER_HOST or `podman system connection list` names: systemctl --user start podman.socket, or podman machine start
         [1]
         $ kdn remove --force app
-        Warning: failed to get runtime info: podman can't be reached: its machine does not run
+        Warning: failed to get runtime info: podman can't be reached: its machine or its service does not run
         The workspace was forgotten; instance ID of runtime "podman" may be left behind
         [0]
         "#); }
