@@ -31,7 +31,7 @@ impl Kind for Docker {
         install: "https://docs.docker.com/get-docker/",
         format: FORMAT,
         parse,
-        create: |_| {
+        create: |_, _| {
             vec!["--network=bridge".to_owned(), "--add-host=host.docker.internal:host-gateway".to_owned()]
         },
         detach_keys: "ctrl-^,ctrl-@,ctrl-^",

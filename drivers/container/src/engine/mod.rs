@@ -59,8 +59,8 @@ pub struct Table {
     /// How `ps` prints containers so that `parse` can read them.
     pub format: &'static str,
     pub parse: fn(&str) -> serde_json::Result<Vec<Container>>,
-    /// Arguments of `create` that are the engine's own.
-    pub create: fn(&Host) -> Vec<String>,
+    /// Arguments of `create` that are the engine's own, for a user with these ids inside.
+    pub create: fn(&Host, (u32, u32)) -> Vec<String>,
     /// The keys that would leave a command running: none, or such as nobody types.
     pub detach_keys: &'static str,
     /// The command of `exec`.
@@ -93,7 +93,8 @@ impl Engine {
     }
 
     /// One on a machine that need not be this one.
-    #[cfg(all(test, target_os = "linux"))]
+    #[cfg(test)]
+    #[cfg(target_os = "linux")]
     pub fn on(table: &'static Table, host: Host) -> Self {
         Self { table, host, note: None }
     }

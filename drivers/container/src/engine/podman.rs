@@ -120,14 +120,15 @@ fn parse(printed: &str) -> serde_json::Result<Vec<Container>> {
     Ok(rows.into_iter().map(container).collect())
 }
 
-fn create(host: &Host) -> Vec<String> {
+fn create(host: &Host, inside: (u32, u32)) -> Vec<String> {
     let mut args = vec!["--http-proxy=false", "--pull=never"];
+    let other = format!("--userns=keep-id:uid={},gid={}", inside.0, inside.1);
     if !cfg!(target_os = "linux") {
         // A container can be taken off a bridge, and put back.
         args.push("--network=bridge");
     }
     if host.rootless {
-        args.push("--userns=keep-id");
+        args.push(if host.ids == Some(inside) { "--userns=keep-id" } else { &other });
     }
     // For containers inside the container.
     if accessible("/dev/fuse") {

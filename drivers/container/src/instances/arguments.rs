@@ -33,7 +33,7 @@ impl Instances {
             format!("--workdir={SOURCES}"),
             "--entrypoint=/bin/sh".to_owned(),
         ];
-        args.extend((table.create)(self.engine().host()));
+        args.extend((table.create)(self.engine().host(), (recipe.uid, recipe.gid)));
         args.extend(facts.forwards.iter().map(ports::publish));
         add_limits(workspace, &mut args);
         let set = |name: &str| workspace.environment.iter().any(|variable| variable.name == name);
@@ -80,7 +80,8 @@ fn add_limits(workspace: &Workspace, args: &mut Vec<String>) {
     args.extend(limits.pids.map(|pids| format!("--pids-limit={pids}")));
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::net::Ipv4Addr;
     use std::path::PathBuf;

@@ -9,7 +9,9 @@ use crate::engine::{Container, Status, keep_alive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, HOME, Recipe};
 
-/// Who works inside where the host has no numbers for users.
+/// How many ids a rootless podman usually gives to what it builds.
+const BUILD_IDS: u32 = 65536;
+/// Who works inside where the host has no numbers for users, or such as can't be used.
 const NOBODYS: (u32, u32) = (1000, 1000);
 
 impl Instances {
@@ -162,7 +164,9 @@ impl Instances {
             return Ok((metadata.uid(), metadata.gid()));
         }
         let _ = workspace;
-        Ok(host.ids.unwrap_or(NOBODYS))
+        // A build has only so many ids, and those of users from a directory may be beyond.
+        let fit = |ids: &(u32, u32)| !host.rootless || ids.0.max(ids.1) < BUILD_IDS;
+        Ok(host.ids.filter(fit).unwrap_or(NOBODYS))
     }
 }
 

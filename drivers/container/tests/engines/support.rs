@@ -88,11 +88,26 @@ impl Engine {
         if expected && inspected().is_ok_and(|output| output.status.success()) {
             return true;
         }
-        let required = env::var("KDN_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name.trim() == self.name()), "{} is required", self.name());
-        eprintln!("skipped: {} not found, or not with the images that .ci/engines makes", self.name());
+        skip(self.name(), "not found, or not with the images that .ci/engines makes");
         false
     }
+}
+
+/// Says that a test is skipped; fails it when `KDN_REQUIRE` names what is missing.
+fn skip(name: &str, why: &str) {
+    let required = env::var("KDN_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|word| word.trim() == name), "{name} is required");
+    eprintln!("skipped: {name}: {why}");
+}
+
+/// Whether a program is there; if not, the test is to be skipped.
+pub(crate) fn has_program(name: &str) -> bool {
+    let is_there =
+        env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(name).is_file());
+    if !is_there {
+        skip(name, "not found in PATH");
+    }
+    is_there
 }
 
 /// The user of rootless podman, where root runs the tests.
@@ -149,7 +164,7 @@ pub(crate) fn sleeps(mark: &str) -> bool {
     lines.into_iter().any(|line| line == format!("sleep\0{mark}\0").into_bytes())
 }
 
-pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() {
         assert!(Instant::now() < deadline, "still not: {what}");
@@ -291,9 +306,15 @@ impl World {
         self.ok(&["terminal", name, "--", "sh", "-c", script])
     }
 
+    /// The workspaces, once the engine has told of them: a slow one may let kdn fall back on what was known.
     pub(crate) fn list(&self) -> Vec<Value> {
-        let document: Value = serde_json::from_str(&self.ok(&["list", "--output", "json"])).unwrap();
-        document["items"].as_array().unwrap().clone()
+        let mut items = Vec::new();
+        wait_until("the engine tells", || {
+            let document: Value = serde_json::from_str(&self.ok(&["list", "--output", "json"])).unwrap();
+            items.clone_from(document["items"].as_array().unwrap());
+            items.iter().all(|item| item["stale"] != true)
+        });
+        items
     }
 
     /// The state of each workspace, by name.

@@ -92,7 +92,11 @@ pub(super) fn ports(world: &World) {
         read.is_ok() && answer == "hello\n"
     });
     world.ok(&["stop", "app"]);
-    let _holder = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let mut holder = None;
+    wait_until("the port is free", || {
+        holder = std::net::TcpListener::bind(("127.0.0.1", port)).ok();
+        holder.is_some()
+    });
     let refused = world.fail(&["start", "app"]);
     assert!(refused.contains(&format!("host port {port} is taken")), "{refused}");
 }

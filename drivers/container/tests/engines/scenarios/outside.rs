@@ -6,7 +6,9 @@ use crate::support::World;
 
 pub(super) fn killed_outside(world: &World) {
     world.init(&["--start"]);
-    world.engine.call(&["kill", &world.containers()[0]]);
+    let id = world.containers().remove(0);
+    world.engine.call(&["kill", &id]);
+    world.engine.call(&["wait", &id]);
     assert_eq!(world.states(), [("app".into(), "stopped".into())]);
     assert_eq!(world.list()[0]["reason"], "exit code 137");
     world.ok(&["start", "app"]);

@@ -123,7 +123,7 @@ fn disk_full(engine: Engine) -> Option<String> {
 
 #[test]
 fn disk_of_engine_full() {
-    for engine in [Engine::Podman, Engine::Docker] {
+    for engine in [Engine::Podman, Engine::Rootless, Engine::Docker] {
         let Some(said) = disk_full(engine) else { continue };
         allow_duplicates! { assert_snapshot!(said.replace(engine.kind(), "ENGINE"), @r"
         $ kdn init --ENGINE-base-image=localhost/kdn-test:small

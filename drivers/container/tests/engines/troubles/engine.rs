@@ -160,10 +160,11 @@ fn no_permission() {
     scene.set("CONTAINER_HOST", &address);
     let mut said = scene.init("");
     scene.assert_nothing_left();
-    if Engine::Docker.is_there() {
-        scene.set("DOCKER_HOST", &address);
-        said += &scene.says("init --runtime docker --agent shell");
+    if !Engine::Docker.is_there() {
+        return;
     }
+    scene.set("DOCKER_HOST", &address);
+    said += &scene.says("init --runtime docker --agent shell");
     assert_snapshot!(said, @r"
     $ kdn init 
     Error: failed to create runtime instance: no permission to talk to podman

@@ -9,7 +9,7 @@ use insta::{allow_duplicates, assert_snapshot};
 use serde_json::json;
 
 use super::scene::{Scene, end};
-use crate::support::{Engine, SMALL, wait_until};
+use crate::support::{Engine, SMALL, has_program, wait_until};
 
 /// A registry that is gone with the value.
 struct Registry {
@@ -44,6 +44,9 @@ impl Drop for Registry {
 /// What kdn says of images that can't be had.
 fn images(engine: Engine) -> Option<String> {
     let mut scene = Scene::on(engine)?;
+    if !has_program("docker-registry") {
+        return None;
+    }
     let root = scene.world.root().to_owned();
     let users = root.join("users");
     fs::write(&users, "").unwrap();
