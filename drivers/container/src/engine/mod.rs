@@ -296,13 +296,16 @@ impl Engine {
         self.table.name == "podman" && cfg!(target_os = "linux")
     }
 
-    /// Cuts a container off that is ready and does not run yet.
-    pub async fn cut_off(&self, container: &str) -> Result<()> {
-        let doing = "failed to deny the network";
-        let space =
-            self.ask(doing, ["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container]).await?;
+    /// The network namespace of a container that has been made ready.
+    pub async fn namespace(&self, container: &str) -> Result<String> {
+        let args = ["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", container];
+        Ok(self.ask("failed to deny the network", args).await?.trim().to_owned())
+    }
+
+    /// Cuts a network namespace off.
+    pub async fn cut_off(&self, namespace: &str) -> Result<()> {
         let own = std::env::current_exe()?;
-        let mut args = [CUT_OFF, space.trim()].map(str::to_owned).to_vec();
+        let mut args = [CUT_OFF, namespace].map(str::to_owned).to_vec();
         let call = if self.host.rootless {
             args.splice(..0, ["unshare".to_owned(), own.to_string_lossy().into_owned()]);
             self.call(args.clone())?
@@ -310,7 +313,7 @@ impl Engine {
             Call { program: own, args: args.clone(), ..Call::default() }
         };
         let output = self.started(process::run(call).await)?;
-        self.judge(doing, args, output).map(drop)
+        self.judge("failed to deny the network", args, output).map(drop)
     }
 
     /// Whether root in a container is an ordinary user outside, which only docker has to be asked for.

@@ -117,6 +117,7 @@ mod tests {
             command: Vec::new(),
             forwards: vec![Forward::new(Ipv4Addr::LOCALHOST.into(), 40_000, 80)],
             points: Vec::new(),
+            mounts: Vec::new(),
             limits_memory: true,
         };
         let mut args = instances.arguments(&workspace, &recipe, "ID", &facts).unwrap();

@@ -108,6 +108,7 @@ impl Instances {
             command: workspace.agent.command.clone(),
             forwards,
             points: points::find(&workspace.source_path, &workspace.mounts),
+            mounts: workspace.mounts.iter().map(|mount| mount.host.clone()).collect(),
             limits_memory: workspace.limits.memory_bytes.is_some(),
         };
         let args = self.arguments(workspace, recipe, image, &facts)?;

@@ -1,6 +1,6 @@
 //! What the failure of a command says of a container, and not of the engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kdn_protocol::Forward;
 
@@ -36,12 +36,15 @@ impl Instances {
                 .because(error, ErrorKind::Unavailable, message, &said)
                 .hint("end the program that holds it, and try again");
         }
-        let missing = says(&error, &["statfs ", "bind source path does not exist"]);
-        if missing.is_some() || error.data.command.is_some() && !Path::new(&facts.source).exists() {
-            let message = format!("{doing}: {} or a mount is not there any more", facts.source);
-            let said = missing.unwrap_or_default();
+        // Engines don't always tell which.
+        let mut hosts =
+            std::iter::once(Path::new(&facts.source)).chain(facts.mounts.iter().map(PathBuf::as_path));
+        if error.data.command.is_some()
+            && let Some(missing) = hosts.find(|path| !path.exists())
+        {
+            let message = format!("{doing}: {} is not there any more", missing.display());
             return self
-                .because(error, ErrorKind::InvalidState, message, &said)
+                .because(error, ErrorKind::InvalidState, message, "")
                 .hint("put it back, or make the workspace anew");
         }
         self.explain_secret(error, doing)

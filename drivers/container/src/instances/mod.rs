@@ -52,6 +52,9 @@ struct Facts {
     forwards: Vec<Forward>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     points: Vec<Point>,
+    /// What is mounted of the host, beside the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mounts: Vec<PathBuf>,
     /// Whether it may run out of memory before the machine does.
     #[serde(default)]
     limits_memory: bool,
@@ -75,7 +78,7 @@ pub struct Instances {
 enum Found {
     Ours {
         container: Container,
-        facts: Facts,
+        facts: Box<Facts>,
     },
     /// Its creation was cut short.
     Unfinished(Container),
@@ -114,8 +117,10 @@ impl Instances {
             if container.labels.get(SCOPE) != Some(&self.scope) {
                 return None;
             }
-            let facts =
-                container.labels.get(INSTANCE).and_then(|label| serde_json::from_str::<Facts>(label).ok());
+            let facts = container
+                .labels
+                .get(INSTANCE)
+                .and_then(|label| serde_json::from_str::<Box<Facts>>(label).ok());
             return match facts {
                 Some(facts) if facts.container == container.name => Some(Found::Ours { container, facts }),
                 Some(facts) if container.name.starts_with(&format!("{}{UNFINISHED}", facts.container)) => {

@@ -58,7 +58,8 @@ fn on_small_disk(engine: Engine) -> Option<(Scene, Disk)> {
     let image = scene.world.root().join("storage/image.tar");
     engine.call(&["save", "--output", image.to_str().unwrap(), SMALL]);
     match engine {
-        Engine::Podman | Engine::Rootless => {
+        Engine::Rootless => return None,
+        Engine::Podman => {
             let text = format!(
                 "[storage]\ndriver = \"overlay\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n",
                 disk.path("root"),
@@ -100,7 +101,7 @@ fn disk_full(engine: Engine) -> Option<String> {
     let reserve = disk.path("reserve");
     fs::write(&reserve, vec![1; 8 << 20]).unwrap();
     let build = scene.init(&base);
-    assert_eq!(scene.count(), 0);
+    assert_eq!(scene.count(), 0, "{engine:?}: {build}");
     fs::remove_file(reserve).unwrap();
     scene.world.write(&config, &image(&[]));
     let made = scene.init(&base);
@@ -123,7 +124,8 @@ fn disk_full(engine: Engine) -> Option<String> {
 
 #[test]
 fn disk_of_engine_full() {
-    for engine in [Engine::Podman, Engine::Rootless, Engine::Docker] {
+    // A rootless podman has a view of mounts that is older than the disk.
+    for engine in [Engine::Podman, Engine::Docker] {
         let Some(said) = disk_full(engine) else { continue };
         allow_duplicates! { assert_snapshot!(said.replace(engine.kind(), "ENGINE"), @r"
         $ kdn init --ENGINE-base-image=localhost/kdn-test:small

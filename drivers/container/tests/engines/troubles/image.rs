@@ -1,12 +1,17 @@
 //! Images that can't be had or made.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use insta::{allow_duplicates, assert_snapshot};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::scene::{Scene, end};
 use crate::support::{Engine, SMALL, has_program, wait_until};
@@ -152,5 +157,83 @@ fn words_of_users_are_no_signs() {
         scene.assert_nothing_left();
         assert!(said.contains(&format!("failed to build {} image: exit status", engine.kind())), "{said}");
         assert!(said.contains("--show-logs"), "{said}");
+    }
+}
+
+/// A registry with one image, the layer of which it never sends to its end.
+struct SlowRegistry {
+    address: String,
+    /// Set when it has begun to send the layer.
+    sends: Arc<AtomicBool>,
+}
+
+impl SlowRegistry {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let sends = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&sends);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let flag = Arc::clone(&flag);
+                std::thread::spawn(move || answer(stream.unwrap(), &flag));
+            }
+        });
+        Self { address, sends }
+    }
+}
+
+fn answer(mut stream: TcpStream, sends: &AtomicBool) -> Option<()> {
+    let config =
+        r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:00"]}}"#;
+    let digest = |bytes: &str| format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)));
+    let (layer, size) = (digest("layer"), 100 << 20);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": config.len(), "digest": digest(config)},
+        "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": size, "digest": layer}],
+    });
+    let lines: Vec<String> =
+        BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let path = lines.first()?.split(' ').nth(1)?;
+    let mut send = |kind: &str, length: usize, body: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).ok()
+    };
+    match path {
+        path if path.ends_with(&layer) => {
+            send("application/octet-stream", size, &vec![0; 4 << 20])?;
+            sends.store(true, Ordering::Relaxed);
+            // Until the other side gives up.
+            stream.read(&mut [0]).ok().map(drop)
+        }
+        path if path.contains("/blobs/") => send("application/octet-stream", config.len(), config.as_bytes()),
+        path if path.contains("/manifests/") => {
+            let manifest = manifest.to_string();
+            let body = if lines[0].starts_with("HEAD") { "" } else { &manifest };
+            send("application/vnd.docker.distribution.manifest.v2+json", manifest.len(), body.as_bytes())
+        }
+        _ => send("application/json", 2, b"{}"),
+    }
+}
+
+#[test]
+fn an_interrupted_pull_leaves_nothing() {
+    for engine in [Engine::Podman, Engine::Rootless, Engine::Docker] {
+        let Some(mut scene) = Scene::on(engine) else { continue };
+        let registry = SlowRegistry::start();
+        let settings = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.address);
+        let settings = scene.world.write("registries.conf", &settings);
+        scene.set("CONTAINERS_REGISTRIES_CONF", settings.to_string_lossy());
+        let base = engine.flag(&format!("{}/slow:1", registry.address));
+        let mut kdn =
+            scene.kdn(&["init", "--runtime", engine.kind(), "--agent", "shell", &base]).spawn().unwrap();
+        wait_until("the layer is on its way", || registry.sends.load(Ordering::Relaxed));
+        kill_process(Pid::from_child(&kdn), Signal::INT).unwrap();
+        assert_eq!(kdn.wait().unwrap().code(), Some(130));
+        scene.assert_nothing_left();
     }
 }

@@ -35,13 +35,17 @@ impl Scene {
         command
     }
 
+    pub(super) fn kdn(&self, args: &[&str]) -> Command {
+        let mut kdn = self.world.command(args);
+        kdn.envs(self.wrong.iter().map(|(name, value)| (name, value)));
+        kdn
+    }
+
     /// What kdn says on stderr, and with which exit code it ends.
     pub(super) fn says(&self, command: &str) -> String {
         let silent = ["--progress", "none"].into_iter().filter(|_| command != "list");
         let args: Vec<&str> = command.split(' ').filter(|arg| !arg.is_empty()).chain(silent).collect();
-        let mut kdn = self.world.command(&args);
-        kdn.envs(self.wrong.iter().map(|(name, value)| (name, value)));
-        let output = kdn.output().unwrap();
+        let output = self.kdn(&args).output().unwrap();
         let code = output.status.code().unwrap();
         self.masked(&format!("$ kdn {command}\n{}[{code}]\n", text(&output.stderr)))
     }
