@@ -7,7 +7,9 @@
     reason = "a test may panic, looks at the whole machine, and writes files that need not survive a crash"
 )]
 
+mod calls;
 mod legacy;
 mod scenarios;
+mod scene;
 mod support;
 mod troubles;

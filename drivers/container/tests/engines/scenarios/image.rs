@@ -46,6 +46,20 @@ pub(super) fn shows_logs(world: &World) {
     assert!(!format!("{}{}", again.stdout, again.stderr).contains("RUN"), "{again:?}");
 }
 
+pub(super) fn tells_how_far(world: &World) {
+    // Of its own, so that it is not there yet.
+    world.configure_image(&json!({"run_commands": [format!("echo counted in {}", world.root().display())]}));
+    let base = world.engine.flag(SMALL);
+    let kind = world.engine.kind();
+    let run = world.run(&["init", "--runtime", kind, "--agent", "shell", "--progress", "json", &base]);
+    let events = run.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let counts: Vec<(u64, u64)> =
+        events.filter_map(|event| Some((event["current"].as_u64()?, event["total"].as_u64()?))).collect();
+    let total = counts.len() as u64;
+    assert!(total > 10, "{run:?}");
+    assert_eq!(counts, (0..total).map(|current| (current, total)).collect::<Vec<_>>());
+}
+
 pub(super) fn agents(world: &World) {
     let own = json!({
         "run_commands": ["mkdir -p ~/.local/bin", "printf '#!/bin/sh\\necho \"mine $*\"\\n' > ~/.local/bin/mine", "chmod +x ~/.local/bin/mine"],

@@ -29,6 +29,6 @@ macro_rules! scenarios {
 scenarios! {
     life: [life, exec, terminal_starts, terminal_closed, force_remove, names, unknown, apart]
     container: [environment, secret, owner, mounts, files, ports, limits, out_of_memory]
-    image: [image_is_shared, shows_logs, agents, sudo, features, dashboard, interrupted, interrupted_between_commands, killed]
+    image: [image_is_shared, shows_logs, tells_how_far, agents, sudo, features, dashboard, interrupted, interrupted_between_commands, killed]
     outside: [killed_outside, renamed, deleted, paused]
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::json;
 
-use super::scene::{Scene, end};
+use crate::scene::{Scene, end};
 use crate::support::{Engine, SMALL, text, wait_until};
 
 /// A small disk, gone with the value, and with what runs on it.

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use super::scene::Scene;
+use crate::scene::Scene;
 use crate::support::{Engine, SMALL};
 
 /// Commands on an existing workspace `app`.

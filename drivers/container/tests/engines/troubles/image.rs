@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::scene::{Scene, end};
+use crate::scene::{Scene, end};
 use crate::support::{Engine, SMALL, has_program, wait_until};
 
 /// A registry that is gone with the value.

@@ -3,4 +3,3 @@
 mod disk;
 mod engine;
 mod image;
-mod scene;
