@@ -24,19 +24,23 @@ fn made_by_another(world: &World, pod: &str) -> String {
 
 #[test]
 fn is_listed_stopped_and_removed() {
-    let Some(world) = World::on(Engine::Podman) else { return };
-    let pod = format!("kdn-test-{}", std::process::id());
-    let id = made_by_another(&world, &pod);
-    world.engine.call(&["pod", "start", &pod]);
-    let state = |world: &World| -> Value { world.list()[0]["state"].clone() };
-    assert_eq!(state(&world), "running");
-    world.ok(&["stop", "old"]);
-    assert_eq!(state(&world), "stopped");
-    let refused = world.fail(&["start", "old"]);
-    assert!(refused.contains("made by an older kdn"), "{refused}");
-    world.ok(&["remove", "old"]);
-    assert_eq!(world.list(), [] as [Value; 0]);
-    let left = world.engine.call(&["pod", "ps", "--quiet", "--filter", &format!("name={pod}")]);
-    assert_eq!(left, "");
-    assert!(!fs::exists(world.storage().join("pods").join(id)).unwrap());
+    for engine in [Engine::Podman, Engine::Rootless] {
+        let Some(world) = World::on(engine) else { continue };
+        let pod = format!("kdn-test-{}", world.mark());
+        let id = made_by_another(&world, &pod);
+        world.engine.call(&["pod", "start", &pod]);
+        let state = || -> Value { world.list()[0]["state"].clone() };
+        assert_eq!(state(), "running");
+        let shown = world.ok(&["workspace", "show", "old"]);
+        assert!(shown.contains("running"), "{shown}");
+        world.ok(&["stop", "old"]);
+        assert_eq!(state(), "stopped");
+        let refused = world.fail(&["start", "old"]);
+        assert!(refused.contains("made by an older kdn"), "{refused}");
+        world.ok(&["remove", "old"]);
+        assert_eq!(world.list(), [] as [Value; 0]);
+        let left = world.engine.call(&["pod", "ps", "--quiet", "--filter", &format!("name={pod}")]);
+        assert_eq!(left, "");
+        assert!(!fs::exists(world.storage().join("pods").join(id)).unwrap());
+    }
 }
