@@ -36,7 +36,7 @@ const LINE: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_millis(200);
 
 /// How long a request waits for the end of a command that it does not want any more: a driver that is told to end has 2 s.
-const UNWANTED: Duration = Duration::from_millis(1500);
+const UNWANTED: Duration = Duration::from_millis(1200);
 
 /// A command to run.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What a driver that was killed has left running: it goes on changing things, so whoever comes next waits for its end.
+//! What goes on without the driver that started it: it changes things, so whoever comes next waits for its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
