@@ -224,3 +224,25 @@ fn too_old() {
         }
     }
 }
+
+#[test]
+fn init_missing() {
+    for engine in [Engine::Podman, Engine::Rootless] {
+        let Some(mut scene) = Scene::on(engine) else { continue };
+        let settings = std::env::var("CONTAINERS_CONF")
+            .map_or_else(|_| String::new(), |path| fs::read_to_string(path).unwrap());
+        let settings = settings.replace("[containers]\n", "");
+        let settings = format!("[containers]\ninit_path = \"/no/such/catatonit\"\n{settings}");
+        let settings = scene.world.write("containers.conf", &settings);
+        scene.set("CONTAINERS_CONF", settings.to_string_lossy());
+        let said = scene.init(&engine.flag(SMALL));
+        scene.assert_nothing_left();
+        allow_duplicates! { assert_snapshot!(said, @r"
+        $ kdn init --podman-base-image=localhost/kdn-test:small
+        Error: failed to create runtime instance: podman needs the program catatonit
+        podman says: container-init binary not found on the host: stat /no/such/catatonit: no such file or directory
+        install the package catatonit
+        [1]
+        "); }
+    }
+}
