@@ -4,7 +4,7 @@
 kdn starts this file as `kdn-runtime-<type>` and calls it over stdin and stdout, one JSON object a line [WIRE-02: ids in
 brackets are sentences of SPEC.md]. For a driver of your own, change MANIFEST and sections 3 and 4. Python 3.9+, Linux.
 """
-import base64, contextlib, fcntl, json, os, re, shutil, signal, subprocess, sys, time, traceback, types
+import atexit, base64, contextlib, fcntl, json, os, re, shutil, signal, subprocess, sys, time, traceback, types
 
 TYPE = os.path.basename(sys.argv[0]).replace("kdn-runtime-", "")  # [MAN-01]
 MANIFEST = {"type": TYPE, "displayName": TYPE, "version": "0.1.0", "isolated": False, "protocolVersions": [1],
@@ -284,12 +284,12 @@ def serve():
     os.umask(0o077)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
     signal.signal(signal.SIGALRM, lambda *_: None)  # ends a wait that SIGTERM came just before: Python runs a
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)  # handler only between two steps of its own, or when a wait ends
     with contextlib.suppress(KeyboardInterrupt):
         while (line := sys.stdin.buffer.readline(MAX_FRAME + 1)).endswith(b"\n"):
             if line.strip(): take(line)
         if len(line) > MAX_FRAME: return answer(None, Fault("frame_too_large", "the line is larger than 16 MiB")) or 1
-    return 0
 
 arguments = sys.argv[1:]
 if arguments[:1] == ["exec"] and len(arguments) > 3: sys.exit(enter(*arguments[1:]))
