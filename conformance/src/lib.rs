@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 mod schema;
 mod stop;
+mod wait;
 mod watch;
 
 pub use checks::all as checks;

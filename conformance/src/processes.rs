@@ -1,13 +1,8 @@
 //! The processes of the machine, as far as the suite can see them.
 
-use std::{
-    collections::HashSet,
-    fs,
-    io::Read,
-    sync::LazyLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, fs, io::Read, sync::LazyLock, time::Duration};
+
+use crate::wait::until;
 
 /// A process that bears a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +49,12 @@ pub(crate) fn wait_until_gone(mark: &str, within: Duration) -> Vec<Process> {
 
 /// Waits until a list is empty, and returns it.
 pub(crate) fn wait<T>(within: Duration, list: impl Fn() -> Vec<T>) -> Vec<T> {
-    let started = Instant::now();
-    loop {
-        let left = list();
-        if left.is_empty() || started.elapsed() > within {
-            return left;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let mut left = Vec::new();
+    until(within, Duration::from_millis(5), || {
+        left = list();
+        left.is_empty().then_some(())
+    });
+    left
 }
 
 /// The processes that were there before the suite, which no check can have started.

@@ -198,7 +198,7 @@ fn large_result(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("initialize", &initialize_small(cx))?;
     for (method, params) in [("info", of(&id_of(&instance))), ("list", json!({}))] {
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), READ)?;
+        let response = driver.response(&json!(id), cx.limit(READ))?;
         let kind = kind_of_small(method, &response)?;
         ensure!(
             kind.as_deref() == Some("frame_too_large"),
@@ -215,7 +215,7 @@ fn large_plan(cx: &mut Cx) -> Result<(), Stop> {
     let instance = cx.running(&mut driver, &cx.workspace())?;
     let script = format!("# {}", "x".repeat(SMALL));
     let id = driver.request("terminal", &json!({"id": instance, "command": ["/bin/sh", "-c", script]}));
-    let response = driver.response(&json!(id), READ)?;
+    let response = driver.response(&json!(id), cx.limit(READ))?;
     match kind_of_small("terminal", &response)?.as_deref() {
         // A plan need not hold the command, and a driver may refuse one that no system can run.
         None | Some("frame_too_large" | "invalid_params") => driver.shutdown(),
@@ -231,7 +231,7 @@ fn large_error(cx: &mut Cx) -> Result<(), Stop> {
     for (method, params, due) in calls {
         let shown = if method.len() > 20 { "a method with a large name" } else { method };
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), READ)?;
+        let response = driver.response(&json!(id), cx.limit(READ))?;
         let kind = kind_of_small(shown, &response)?;
         ensure!(kind.is_some(), "{shown} with a value of {} bytes succeeded, where {due} was due", SMALL + 1);
     }
