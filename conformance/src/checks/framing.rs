@@ -11,7 +11,10 @@ use crate::{
     stop::{Stop, ensure, fail},
 };
 
-use super::wire::{END, MOST, instances, list, listed, padded, respond, rest};
+use super::{
+    instances::ATTEMPTS,
+    wire::{END, MOST, instances, list, listed, padded, respond, rest},
+};
 
 /// How long a driver may take to read what is large, be it slowly built and on a busy machine.
 const READ: Duration = Duration::from_secs(10);
@@ -94,8 +97,7 @@ fn flush(cx: &mut Cx) -> Result<(), Stop> {
 fn flushed_steps(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let mut seen = false;
-    // The machine may be too busy to see the step before the answer; never every time.
-    for _ in 0..5 {
+    for _ in 0..ATTEMPTS {
         let id = driver.request("create", &cx.slow_workspace());
         if !driver.wait_for_event(id, |event| event.step() == "start")? {
             return Err(Stop::Skipped("create has no steps".into()));
@@ -107,7 +109,7 @@ fn flushed_steps(cx: &mut Cx) -> Result<(), Stop> {
             break;
         }
     }
-    ensure!(seen, "the first step of create came together with its answer, five times out of five");
+    ensure!(seen, "the first step of create came together with its answer, {ATTEMPTS} times");
     driver.shutdown()
 }
 

@@ -16,6 +16,9 @@ use crate::{
 /// How often a rule about repetition is tried.
 pub(super) const TIMES: usize = 10;
 
+/// How often what needs a moment is tried: a loaded machine may miss it, and a driver that can't misses it each time.
+pub(super) const ATTEMPTS: usize = 40;
+
 /// All instances, over all pages.
 pub(super) fn all(driver: &mut Driver) -> Result<Vec<Value>, Stop> {
     Ok(pages(driver)?.into_iter().flatten().collect())
