@@ -10,6 +10,7 @@ mod env;
 pub mod fixture;
 mod glob;
 pub mod harness;
+mod host_ports;
 mod http;
 pub mod outcome;
 mod plan;
