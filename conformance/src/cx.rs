@@ -21,11 +21,10 @@ use crate::{
     processes, programs,
     schema::Schemas,
     stop::Stop,
+    wait,
     watch::{Findings, Watch},
 };
 
-/// How long what is being killed may take to be gone.
-const GONE: Duration = Duration::from_secs(2);
 /// A variable of the user that is no business of a workspace.
 pub(crate) const FOREIGN: &str = "KDN_CHECK_FOREIGN";
 /// A variable of every workspace; its value marks the processes of a check.
@@ -117,6 +116,11 @@ impl Cx {
     }
 
     // The driver
+
+    /// A limit of the protocol, or of the suite, for the patience of this run.
+    pub(crate) fn limit(&self, limit: Duration) -> Duration {
+        wait::limit(limit, self.suite.patience)
+    }
 
     /// How the driver is started.
     pub(crate) fn launch(&self) -> Launch {
@@ -260,7 +264,7 @@ impl Cx {
                 }
             }
         }
-        let left = processes::wait_until_gone(self.mark(), GONE);
+        let left = processes::wait_until_gone(self.mark(), self.suite.patience);
         if !left.is_empty() {
             self.watch.orphans(&left);
             for process in left {

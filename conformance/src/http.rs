@@ -2,12 +2,12 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
-use crate::stop::Stop;
+use crate::{host_ports, stop::Stop};
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -18,7 +18,7 @@ pub(crate) struct Server {
 impl Server {
     /// Listens on a free port of all addresses.
     pub(crate) fn start() -> Result<Self, Stop> {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let listener = host_ports::listen(Ipv4Addr::UNSPECIFIED)?;
         let port = listener.local_addr()?.port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);

@@ -10,6 +10,7 @@ mod env;
 pub mod fixture;
 mod glob;
 pub mod harness;
+mod host_ports;
 mod http;
 pub mod outcome;
 mod plan;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod run;
 mod schema;
 mod stop;
+mod wait;
 mod watch;
 
 pub use checks::all as checks;

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -16,7 +16,8 @@ use serde_json::Value;
 use crate::{
     client::{Launch, Transcript},
     programs,
-    stop::{Stop, fail},
+    stop::Stop,
+    wait::until,
 };
 
 /// How often a wait looks again.
@@ -287,26 +288,13 @@ impl Gathered {
 }
 
 fn exit(child: &mut Child, within: Duration) -> Result<ExitStatus, Stop> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if started.elapsed() > within {
-            fail!("the plan's process did not end within {} s", within.as_secs_f64());
-        }
-        thread::sleep(TICK);
-    }
+    let ended = until(within, TICK, || child.try_wait().transpose()).transpose()?;
+    ended.ok_or_else(|| {
+        Stop::Failed(format!("the plan's process did not end within {} s", within.as_secs_f64()))
+    })
 }
 
 /// Waits until something is so; `None` if it is not within that time.
 pub(crate) fn wait(within: Duration, mut is_so: impl FnMut() -> bool) -> Option<()> {
-    let started = Instant::now();
-    while !is_so() {
-        if started.elapsed() > within {
-            return None;
-        }
-        thread::sleep(TICK);
-    }
-    Some(())
+    until(within, TICK, || is_so().then_some(()))
 }

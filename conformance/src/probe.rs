@@ -12,6 +12,8 @@ use crate::env;
 
 /// How long to try to connect.
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long to wait for more of an answer.
+const READ: Duration = Duration::from_secs(30);
 
 /// `probe listen PORT`, `probe connect HOST:PORT`, `probe send HOST:PORT` (UDP), `probe get URL [HEADER: VALUE]`.
 /// Prints what came; exits with 1 when nothing did.
@@ -70,7 +72,7 @@ fn connect(address: &str) -> Done {
 
 /// Sends something, closes that half, and returns what comes back.
 pub(crate) fn ask(mut stream: TcpStream, question: &[u8]) -> Done {
-    stream.set_read_timeout(Some(CONNECT * 2))?;
+    stream.set_read_timeout(Some(READ))?;
     stream.write_all(question)?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
@@ -96,7 +98,7 @@ fn get(url: &str, header: Option<&str>) -> Done {
     };
     let address = if address.contains(':') { address } else { format!("{address}:80") };
     let mut stream = TcpStream::connect_timeout(&resolve(&address)?, CONNECT)?;
-    stream.set_read_timeout(Some(CONNECT * 2))?;
+    stream.set_read_timeout(Some(READ))?;
     let header = header.map(|header| format!("{header}\r\n")).unwrap_or_default();
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\n{header}Connection: close\r\n\r\n")?;
     let mut answer = Vec::new();

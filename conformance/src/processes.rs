@@ -1,13 +1,8 @@
 //! The processes of the machine, as far as the suite can see them.
 
-use std::{
-    collections::HashSet,
-    fs,
-    io::Read,
-    sync::LazyLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, fs, io::Read, sync::LazyLock, time::Duration};
+
+use crate::wait::until;
 
 /// A process that bears a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,18 +49,18 @@ pub(crate) fn wait_until_gone(mark: &str, within: Duration) -> Vec<Process> {
 
 /// Waits until a list is empty, and returns it.
 pub(crate) fn wait<T>(within: Duration, list: impl Fn() -> Vec<T>) -> Vec<T> {
-    let started = Instant::now();
-    loop {
-        let left = list();
-        if left.is_empty() || started.elapsed() > within {
-            return left;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let mut left = Vec::new();
+    until(within, Duration::from_millis(5), || {
+        left = list();
+        left.is_empty().then_some(())
+    });
+    left
 }
 
-/// The processes that were there before the suite, which no check can have started.
-static BEFORE: LazyLock<HashSet<u32>> = LazyLock::new(|| ids().collect());
+/// The processes that were there before the suite, which no check can have started: their ids, and when they began,
+/// since an id is given again once its process is gone.
+static BEFORE: LazyLock<HashSet<(u32, String)>> =
+    LazyLock::new(|| ids().filter_map(|id| Some((id, stat(id, 22)?))).collect());
 
 /// Takes note of the processes that are there before any driver is started.
 pub(crate) fn begin() {
@@ -77,9 +72,21 @@ fn ids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// A field of `/proc/ID/stat`, by its number there, which is above 2.
+pub(crate) fn stat(id: u32, field: usize) -> Option<String> {
+    let content = read(id, "stat");
+    let content = String::from_utf8_lossy(&content);
+    // The second field, the name, may have anything in it.
+    content.rsplit_once(") ")?.1.split(' ').nth(field - 3).map(str::to_owned)
+}
+
+fn was_before(id: u32) -> bool {
+    stat(id, 22).is_some_and(|began| BEFORE.contains(&(id, began)))
+}
+
 fn all(places: &[&str], text: &str) -> Vec<Process> {
     ids()
-        .filter(|id| *id != std::process::id() && !BEFORE.contains(id))
+        .filter(|id| *id != std::process::id() && !was_before(*id))
         .filter(|id| places.iter().any(|place| contains(&read(*id, place), text)))
         .filter_map(|id| {
             let arguments = read(id, "cmdline");

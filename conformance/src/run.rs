@@ -45,7 +45,7 @@ pub struct Options {
     pub seed: u64,
     /// How many checks run at once.
     pub jobs: usize,
-    /// How long to wait for the answer to a request that is no change.
+    /// How long to wait for the answer to a request that is no change. Above 10 s, shorter limits grow with it.
     pub patience: Duration,
     /// How long to wait for the answer to a change.
     pub change_patience: Duration,

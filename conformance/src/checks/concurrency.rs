@@ -9,6 +9,7 @@ use crate::{
     check::Check,
     client::{Driver, Reply},
     cx::{Cx, id_of, of, random_id, start},
+    host_ports,
     stop::{Stop, ensure},
 };
 
@@ -323,7 +324,9 @@ fn same_after_restart(cx: &mut Cx) -> Result<(), Stop> {
         workspace["ports"] = json!([{"target": 8080}]);
     }
     let mut driver = cx.open()?;
+    let alone = host_ports::alone();
     cx.running(&mut driver, &workspace)?;
+    drop(alone);
     driver.ok("create", &cx.workspace())?;
     let before = told(&mut driver)?;
     for how in ["a shutdown", "a kill"] {

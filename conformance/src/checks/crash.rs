@@ -11,14 +11,15 @@ use crate::{
     check::{Check, Need},
     client::{Driver, EXIT, Reply},
     cx::{Cx, FOREIGN, id_of, of, start},
-    plan, processes as machine,
+    processes as machine,
     stop::{Stop, ensure},
+    wait::until,
 };
 
 /// How many steps of a change are tried at most.
 const STEPS: usize = 4;
-/// How long a driver may take to exit after SIGTERM.
-const TERMINATED: Duration = Duration::from_secs(2);
+/// How long a driver may take to exit after SIGTERM, by the protocol.
+pub(super) const TERMINATED: Duration = Duration::from_secs(2);
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -145,20 +146,13 @@ fn begin(driver: &mut Driver, method: &str, params: &Value, nth: usize) -> Resul
 
 /// Repeats what answers `busy`, since what the killed driver started may take a moment to end.
 fn insist(cx: &Cx, driver: &mut Driver, method: &str, params: &Value) -> Result<Reply, Stop> {
-    let mut reply = driver.call(method, params)?;
-    let mut failure = None;
-    let _ = plan::wait(cx.suite.patience, || {
-        if !matches!(&reply, Err(fault) if fault.kind == "busy") {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-        match driver.call(method, params) {
-            Ok(next) => reply = next,
-            Err(stop) => failure = Some(stop),
-        }
-        failure.is_some()
+    let mut last = Ok(Ok(Value::Null));
+    until(cx.suite.patience, Duration::from_millis(20), || {
+        last = driver.call(method, params);
+        let is_busy = matches!(&last, Ok(Err(fault)) if fault.kind == "busy");
+        (!is_busy).then_some(())
     });
-    failure.map_or(Ok(reply), Err)
+    last
 }
 
 /// Lists what is left of a workspace, removes it, and looks whether anything remains.
@@ -185,7 +179,7 @@ fn wipe(cx: &Cx, workspace: &Value, texts: &[String], when: &str) -> Result<(), 
     driver.shutdown()?;
     let rest = traces(cx, texts);
     ensure!(rest.is_empty(), "{when}, all was removed, and traces are left in {rest:?}");
-    let rest = machine::wait(TERMINATED, || processes(cx));
+    let rest = machine::wait(cx.suite.patience, || processes(cx));
     ensure!(rest.is_empty(), "{when}, all was removed, and {rest:?} are left");
     Ok(())
 }
@@ -242,8 +236,10 @@ fn killed_create_again(cx: &mut Cx) -> Result<(), Stop> {
 
 fn terminate(driver: &mut Driver, when: &str) -> Result<(), Stop> {
     driver.signal(rustix::process::Signal::TERM);
-    let exited = driver.exit(TERMINATED);
-    exited.map_err(|_| Stop::Failed(format!("{when}, it did not exit within 2 s"))).map(drop)
+    driver.exit(TERMINATED).map(drop).map_err(|stop| match stop {
+        Stop::Failed(seen) => Stop::Failed(format!("{when}, {seen}")),
+        stop => stop,
+    })
 }
 
 fn terminated_idle(cx: &mut Cx) -> Result<(), Stop> {
@@ -266,7 +262,7 @@ fn terminated(cx: &Cx, method: &str) -> Result<(), Stop> {
                 instance["state"] == "stopped" || (method == "start" && instance["state"] == "running");
             ensure!(fits, "{when}, list has {instance}");
             if instance["state"] == "stopped" {
-                let left = machine::wait(TERMINATED, || processes(cx));
+                let left = machine::wait(cx.suite.patience, || processes(cx));
                 ensure!(left.is_empty(), "{when}, the instance is stopped, and {left:?} are left");
             }
         }

@@ -1,9 +1,6 @@
 //! How a driver ends: after `shutdown`, at the end of stdin, by a signal, or when nobody listens any more.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -11,8 +8,11 @@ use crate::{
     check::Check,
     cx::{Cx, of},
     stop::{Stop, ensure},
+    wait::until,
 };
 
+#[cfg(unix)]
+use super::crash::TERMINATED;
 use super::wire::{END, list};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -91,24 +91,26 @@ fn sigterm(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     driver.ok("list", &json!({}))?;
     driver.signal(rustix::process::Signal::TERM);
-    driver.exit(Duration::from_secs(2)).map(drop)
+    driver.exit(TERMINATED).map(drop)
 }
 
 fn deaf_host(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     driver.stop_listening();
-    let started = Instant::now();
-    let mut id = 900;
-    // It learns of it by writing.
-    while started.elapsed() < END && !driver.has_exited()? {
-        driver.raw(format!("{}\n", list(id)).as_bytes());
-        id += 1;
-        thread::sleep(Duration::from_millis(5));
-    }
+    let (mut id, within) = (900, cx.limit(END));
+    let exited = until(within, Duration::from_millis(5), || match driver.has_exited() {
+        Ok(false) => {
+            // It learns of it by writing.
+            driver.raw(format!("{}\n", list(id)).as_bytes());
+            id += 1;
+            None
+        }
+        other => Some(other),
+    });
     ensure!(
-        driver.has_exited()?,
+        exited.transpose()?.is_some(),
         "the driver was still there {} s after its stdout had been closed at the other end",
-        END.as_secs()
+        within.as_secs_f64()
     );
     Ok(())
 }

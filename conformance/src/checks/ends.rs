@@ -111,7 +111,7 @@ fn failed_start(cx: &mut Cx) -> Result<(), Stop> {
             driver.ok("stop", &stop(&id))?;
             continue;
         }
-        let left = machine::wait(Duration::from_millis(500), || processes(cx));
+        let left = machine::wait(cx.suite.patience, || processes(cx));
         ensure!(left.is_empty(), "start failed because {why}, and left {left:?}");
         let state = state(&mut driver, &id)?;
         ensure!(state != "running", "start failed because {why}, and info tells {state:?}");
@@ -158,7 +158,7 @@ fn stop_in_time(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let id = cx.running(&mut driver, &cx.workspace())?;
     let request = driver.request("stop", &stop(&id));
-    let reply = driver.answer_within(request, Duration::from_secs(10))?;
+    let reply = driver.answer_in_time(request, Duration::from_secs(10))?;
     ensure!(reply.is_ok(), "stop answered {reply:?}");
     Ok(())
 }

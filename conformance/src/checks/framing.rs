@@ -11,7 +11,10 @@ use crate::{
     stop::{Stop, ensure, fail},
 };
 
-use super::wire::{END, MOST, instances, list, listed, padded, respond, rest};
+use super::{
+    instances::ATTEMPTS,
+    wire::{END, MOST, instances, list, listed, padded, respond, rest},
+};
 
 /// How long a driver may take to read what is large, be it slowly built and on a busy machine.
 const READ: Duration = Duration::from_secs(10);
@@ -94,8 +97,7 @@ fn flush(cx: &mut Cx) -> Result<(), Stop> {
 fn flushed_steps(cx: &mut Cx) -> Result<(), Stop> {
     let mut driver = cx.open()?;
     let mut seen = false;
-    // The machine may be too busy to see the step before the answer; never every time.
-    for _ in 0..5 {
+    for _ in 0..ATTEMPTS {
         let id = driver.request("create", &cx.slow_workspace());
         if !driver.wait_for_event(id, |event| event.step() == "start")? {
             return Err(Stop::Skipped("create has no steps".into()));
@@ -107,7 +109,7 @@ fn flushed_steps(cx: &mut Cx) -> Result<(), Stop> {
             break;
         }
     }
-    ensure!(seen, "the first step of create came together with its answer, five times out of five");
+    ensure!(seen, "the first step of create came together with its answer, {ATTEMPTS} times");
     driver.shutdown()
 }
 
@@ -198,7 +200,7 @@ fn large_result(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("initialize", &initialize_small(cx))?;
     for (method, params) in [("info", of(&id_of(&instance))), ("list", json!({}))] {
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), READ)?;
+        let response = driver.response(&json!(id), cx.limit(READ))?;
         let kind = kind_of_small(method, &response)?;
         ensure!(
             kind.as_deref() == Some("frame_too_large"),
@@ -215,7 +217,7 @@ fn large_plan(cx: &mut Cx) -> Result<(), Stop> {
     let instance = cx.running(&mut driver, &cx.workspace())?;
     let script = format!("# {}", "x".repeat(SMALL));
     let id = driver.request("terminal", &json!({"id": instance, "command": ["/bin/sh", "-c", script]}));
-    let response = driver.response(&json!(id), READ)?;
+    let response = driver.response(&json!(id), cx.limit(READ))?;
     match kind_of_small("terminal", &response)?.as_deref() {
         // A plan need not hold the command, and a driver may refuse one that no system can run.
         None | Some("frame_too_large" | "invalid_params") => driver.shutdown(),
@@ -231,7 +233,7 @@ fn large_error(cx: &mut Cx) -> Result<(), Stop> {
     for (method, params, due) in calls {
         let shown = if method.len() > 20 { "a method with a large name" } else { method };
         let id = driver.request(method, &params);
-        let response = driver.response(&json!(id), READ)?;
+        let response = driver.response(&json!(id), cx.limit(READ))?;
         let kind = kind_of_small(shown, &response)?;
         ensure!(kind.is_some(), "{shown} with a value of {} bytes succeeded, where {due} was due", SMALL + 1);
     }

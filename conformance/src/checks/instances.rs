@@ -1,6 +1,6 @@
 //! What the checks of instances share.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ use crate::{
 
 /// How often a rule about repetition is tried.
 pub(super) const TIMES: usize = 10;
+
+/// How often what needs a moment is tried: a loaded machine may miss it, and a driver that can't misses it each time.
+pub(super) const ATTEMPTS: usize = 40;
 
 /// All instances, over all pages.
 pub(super) fn all(driver: &mut Driver) -> Result<Vec<Value>, Stop> {
@@ -101,10 +104,9 @@ pub(super) fn wait_for_step(driver: &mut Driver, id: u64, nth: usize) -> Result<
     })
 }
 
-/// The session of a process, the fourth number behind its name.
+/// The session of a process.
 pub(super) fn session(id: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
+    processes::stat(id, 6)?.parse().ok()
 }
 
 /// Leaves a process in the instance that only SIGKILL ends, and waits until it is there.

@@ -9,7 +9,7 @@ use crate::{
     check::{Check, Need},
     client::Driver,
     cx::{Cx, id_of, of, start},
-    plan,
+    host_ports, plan,
     processes::Process,
     stop::{Stop, ensure},
 };
@@ -132,6 +132,7 @@ fn same_for_life(cx: &mut Cx) -> Result<(), Stop> {
         workspace["ports"] = json!([{"target": 8080}, {"target": 9090}]);
     }
     let mut driver = cx.open()?;
+    let _alone = host_ports::alone();
     let created = driver.ok("create", &workspace)?;
     let id = id_of(&created);
     let calls = [("info", of(&id)), ("start", start(&id)), ("info", of(&id)), ("stop", stop(&id))];

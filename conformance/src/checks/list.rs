@@ -11,6 +11,7 @@ use super::{
 use crate::{
     check::Check,
     cx::{Cx, id_of, initialize, of, random_id, start},
+    host_ports,
     stop::{Stop, ensure},
 };
 
@@ -118,7 +119,9 @@ fn as_info(cx: &mut Cx) -> Result<(), Stop> {
     if cx.declares("ports") {
         workspace["ports"] = json!([{"target": 8080}]);
     }
+    let alone = host_ports::alone();
     let running = cx.running(&mut driver, &workspace)?;
+    drop(alone);
     let stopped = id_of(&driver.ok("create", &cx.workspace())?);
     for id in [running, stopped] {
         let info = driver.ok("info", &of(&id))?;

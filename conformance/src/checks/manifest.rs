@@ -1,9 +1,6 @@
 //! What a driver says of itself: `type`, `flags`, and the manifest of `initialize`.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -14,8 +11,8 @@ use crate::{
     stop::{Stop, ensure},
 };
 
-/// How soon a driver tells its type.
-const SOON: Duration = Duration::from_secs(1);
+use super::wire::soon;
+
 /// The capabilities of the protocol.
 const CAPABILITIES: [&str; 13] = [
     "status",
@@ -138,19 +135,8 @@ fn constant(cx: &Cx, method: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The best of three, as the machine may be busy with something else.
 fn type_soon(cx: &mut Cx) -> Result<(), Stop> {
-    let mut best = Duration::MAX;
-    // Once is enough, on a machine that does much else.
-    for _ in 0..6 {
-        let started = Instant::now();
-        cx.start()?.ok("type", &json!({}))?;
-        best = best.min(started.elapsed());
-        if best < SOON {
-            return Ok(());
-        }
-    }
-    crate::stop::fail!("type was answered {:.1} s after the start at best", best.as_secs_f64())
+    soon(cx, "to start and to answer type", || cx.start()?.ok("type", &json!({})).map(drop))
 }
 
 fn without_backend(cx: &Cx, method: &str) -> Result<(), Stop> {

@@ -23,6 +23,7 @@ mod mounts;
 mod network;
 mod optional;
 mod params;
+mod ports;
 mod refused;
 mod security;
 mod session;
@@ -63,6 +64,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         security::CHECKS,
         optional::CHECKS,
         capabilities::CHECKS,
+        ports::CHECKS,
         network::CHECKS,
         limits::CHECKS,
         mounts::CHECKS,

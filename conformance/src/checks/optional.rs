@@ -12,8 +12,6 @@ use crate::{
     stop::{Stop, ensure, fail},
 };
 
-use super::wire::END;
-
 pub(super) const CHECKS: &[Check] = &[
     Check::new("status/states", "status tells one of the three states", &["STAT-01"], states)
         .needs(&[Need::Capability("status")]),
@@ -63,7 +61,7 @@ fn only_looks(cx: &mut Cx) -> Result<(), Stop> {
         driver.ok("status", &json!({}))?;
     }
     driver.shutdown()?;
-    let left = processes::wait_until_gone(cx.mark(), END);
+    let left = processes::wait_until_gone(cx.mark(), cx.suite.patience);
     let left: Vec<&str> = left.iter().map(|process| process.command.as_str()).collect();
     ensure!(left.is_empty(), "after status, these processes stayed: {}", left.join(", "));
     Ok(())

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     check::{Check, Need},
+    client::EXIT,
     cx::{Cx, MARK, id_of, of, random, start},
     processes,
     stop::{Stop, ensure},
@@ -170,7 +171,7 @@ fn not_on_stderr(cx: &mut Cx) -> Result<(), Stop> {
     driver.ok("start", &start_with(&id, &canary))?;
     driver.ok("stop", &json!({"id": id, "graceSeconds": 0}))?;
     driver.close_stdin();
-    driver.drain(cx.suite.patience)?;
+    driver.drain(EXIT)?;
     ensure!(!holds(&driver.stderr(), &canary), "stderr of the driver holds the value of a secret");
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! How a session is opened, what it needs, and what it leaves on disk before anything is made.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,10 +9,8 @@ use crate::{
     stop::{Stop, ensure, fail},
 };
 
-use super::wire::{INVALID_PARAMS, METHOD_NOT_FOUND, coded, methods};
+use super::wire::{INVALID_PARAMS, METHOD_NOT_FOUND, coded, methods, soon};
 
-/// How soon a driver answers what is no change.
-const SOON: Duration = Duration::from_secs(1);
 /// A version that no driver speaks.
 const FUTURE: u64 = 999_999;
 
@@ -258,17 +254,7 @@ fn answers_soon(cx: &mut Cx) -> Result<(), Stop> {
     let declared = optional.into_iter().filter(|(capability, ..)| cx.declares(capability));
     calls.extend(declared.map(|(_, method, params)| (method, params)));
     for (method, params) in calls {
-        let mut took = Duration::ZERO;
-        // A second chance, as the machine may be busy with something else.
-        for _ in 0..2 {
-            let asked = Instant::now();
-            let _ = driver.call(method, &params)?;
-            took = asked.elapsed();
-            if took < SOON {
-                break;
-            }
-        }
-        ensure!(took < SOON, "{method} took {:.1} s, twice", took.as_secs_f64());
+        soon(cx, method, || driver.call(method, &params).map(drop))?;
     }
     driver.shutdown()
 }

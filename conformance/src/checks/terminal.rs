@@ -1,9 +1,9 @@
 //! Commands inside an instance: piped, and at a terminal.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use rustix::{process::Signal, termios::LocalModes};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     check::{Check, Need},
@@ -415,30 +415,28 @@ fn several(cx: &mut Cx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A command that sleeps for long and can be told apart from all others on this machine, and its plan.
-fn sleeper(cx: &Cx, id: &str) -> Result<(String, Value), Stop> {
+/// Runs a command that sleeps for long; returns its arguments, which no other process on this machine has.
+fn sleeper(cx: &Cx, id: &str) -> Result<(String, Running), Stop> {
     let seconds = format!("9{:07}", crate::cx::random() % 10_000_000);
     let plan = cx.plan(id, &["/bin/sh", "-c", &format!("echo ready; exec sleep {seconds}")], false)?;
-    Ok((format!("sleep\0{seconds}"), plan))
+    let (command, running) = (format!("sleep\0{seconds}"), Running::start(&cx.launch(), &plan, b"")?);
+    running.wait_for("ready")?;
+    plan::wait(cx.suite.patience, || !processes::with_argument(&command).is_empty());
+    Ok((command, running))
 }
 
 fn ends_with_plan(cx: &mut Cx) -> Result<(), Stop> {
     let id = running(cx)?;
-    let (command, plan) = sleeper(cx, &id)?;
-    let running = Running::start(&cx.launch(), &plan, b"")?;
-    running.wait_for("ready")?;
-    plan::wait(cx.suite.patience, || !processes::with_argument(&command).is_empty());
+    let (command, running) = sleeper(cx, &id)?;
     running.signal(Signal::TERM);
-    let left = processes::wait(Duration::from_secs(3), || processes::with_argument(&command));
+    let left = processes::wait(cx.suite.patience, || processes::with_argument(&command));
     ensure!(left.is_empty(), "the plan's process got SIGTERM, and its command runs on: {left:?}");
     Ok(())
 }
 
 fn stopped_with_instance(cx: &mut Cx) -> Result<(), Stop> {
     let id = running(cx)?;
-    let (command, plan) = sleeper(cx, &id)?;
-    let running = Running::start(&cx.launch(), &plan, b"")?;
-    running.wait_for("ready")?;
+    let (command, running) = sleeper(cx, &id)?;
     let mut driver = cx.open()?;
     driver.ok("stop", &json!({"id": id, "graceSeconds": 0}))?;
     let left = processes::with_argument(&command);

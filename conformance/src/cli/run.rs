@@ -56,7 +56,7 @@ pub(super) struct Args {
     /// How many checks run at once [default: twice the processors]
     #[arg(long, short, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
-    /// How long to wait for an answer, in seconds; for a change, 60 times as long
+    /// How long to wait for an answer, in seconds; for a change, 60 times as long. Above 10, shorter limits grow with it
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     patience: Duration,
 }

@@ -1,33 +1,29 @@
 //! A driver process under test, and what a check does with it.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
+    collections::{HashSet, VecDeque},
+    process::{Child, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
 use super::{
+    launch::Launch,
     message::{Event, Fault, Reply},
     pipes::{self, Collected, Output},
-    transcript::Transcript,
 };
 use crate::{
     programs,
     stop::{Stop, ensure, fail},
-    watch::Watch,
+    wait::{Left, until},
 };
 
 /// How often a wait looks whether the user gave up.
 const TICK: Duration = Duration::from_millis(50);
+/// How often a wait looks whether the process is still there.
+const LOOK: Duration = Duration::from_millis(1);
 /// The longest that a driver may take to exit, by the protocol.
 pub(crate) const EXIT: Duration = Duration::from_secs(5);
 
@@ -35,21 +31,6 @@ pub(crate) const EXIT: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How much of stdout is kept as it came, in bytes.
 const HEARD: usize = 1024 * 1024;
-
-/// How to start the driver under test.
-#[derive(Debug, Clone)]
-pub(crate) struct Launch {
-    pub(crate) program: PathBuf,
-    /// Its whole environment.
-    pub(crate) env: BTreeMap<String, String>,
-    /// How long to wait for the answer to a request that is no change.
-    pub(crate) patience: Duration,
-    /// How long to wait for the answer to a change.
-    pub(crate) long_patience: Duration,
-    pub(crate) transcript: Transcript,
-    pub(crate) watch: Watch,
-    pub(crate) interrupted: Arc<AtomicBool>,
-}
 
 /// A running driver. It is killed with its process group when it is dropped.
 #[derive(Debug)]
@@ -74,7 +55,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn start(launch: &Launch) -> Result<Self, Stop> {
-        let mut command = command(launch);
+        let mut command = launch.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = programs::start(|| command.spawn());
         let mut child = started.map_err(|error| {
@@ -173,10 +154,10 @@ impl Driver {
     }
 
     fn receive(&mut self, within: Duration) -> Result<Option<Value>, Stop> {
-        let deadline = Instant::now() + within;
+        let mut left = Left::new(within);
         while !self.ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.stdout.recv_timeout(left.min(TICK)) {
+            let is_last = left.is_over();
+            match left.pause(TICK, |time| self.stdout.recv_timeout(time)) {
                 Ok(Output::Line(line)) => {
                     self.launch.transcript.add("<-", &line);
                     if self.heard.len() < HEARD {
@@ -195,16 +176,12 @@ impl Driver {
                         self.strays.push(String::from_utf8_lossy(&rest).into_owned());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
-                Err(RecvTimeoutError::Timeout) => self.check_interrupt()?,
+                Err(RecvTimeoutError::Timeout) if is_last => break,
+                Err(RecvTimeoutError::Timeout) => self.launch.check_interrupt()?,
                 Err(RecvTimeoutError::Disconnected) => self.ended = true,
             }
         }
         Ok(None)
-    }
-
-    fn check_interrupt(&self) -> Result<(), Stop> {
-        if self.launch.interrupted.load(Ordering::Relaxed) { Err(Stop::Interrupted) } else { Ok(()) }
     }
 
     /// Waits for the response with this id, whatever comes before it; the rest is kept for later.
@@ -236,6 +213,11 @@ impl Driver {
     pub(crate) fn answer(&mut self, id: u64) -> Result<Reply, Stop> {
         let Launch { patience, long_patience, .. } = self.launch;
         self.answer_within(id, if self.changes.contains(&id) { long_patience } else { patience })
+    }
+
+    /// Waits for the answer to a request, within a limit that grows with the patience.
+    pub(crate) fn answer_in_time(&mut self, id: u64, limit: Duration) -> Result<Reply, Stop> {
+        self.answer_within(id, self.launch.limit(limit))
     }
 
     pub(crate) fn answer_within(&mut self, id: u64, within: Duration) -> Result<Reply, Stop> {
@@ -351,24 +333,23 @@ impl Driver {
         if tail.is_empty() { String::new() } else { format!("; its stderr: {tail}") }
     }
 
-    /// Waits for the process to exit by itself.
-    pub(crate) fn exit(&mut self, within: Duration) -> Result<ExitStatus, Stop> {
+    /// Waits for the process to exit by itself, within a limit that grows with the patience.
+    pub(crate) fn exit(&mut self, limit: Duration) -> Result<ExitStatus, Stop> {
         if let Some(status) = self.status {
             return Ok(status);
         }
-        let started = Instant::now();
-        let mut pause = Duration::from_micros(200);
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                self.launch.transcript.note(&format!("driver exited: {status}"));
-                self.status = Some(status);
-                return Ok(status);
-            }
-            ensure!(started.elapsed() < within, "the driver did not exit within {} s", within.as_secs_f64());
-            self.check_interrupt()?;
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
+        let Self { launch, child, .. } = self;
+        let within = launch.limit(limit);
+        let exited = until(within, LOOK, || match child.try_wait() {
+            Ok(None) => launch.check_interrupt().err().map(Err),
+            other => other.map_err(Stop::from).transpose(),
+        });
+        let Some(status) = exited.transpose()? else {
+            fail!("the driver did not exit within {} s", within.as_secs_f64());
+        };
+        self.launch.transcript.note(&format!("driver exited: {status}"));
+        self.status = Some(status);
+        Ok(status)
     }
 
     pub(crate) fn has_exited(&mut self) -> Result<bool, Stop> {
@@ -385,8 +366,9 @@ impl Driver {
         self.stdout = mpsc::channel().1;
     }
 
-    /// Reads on until stdout ends.
-    pub(crate) fn drain(&mut self, within: Duration) -> Result<(), Stop> {
+    /// Reads on until stdout ends, within a limit that grows with the patience.
+    pub(crate) fn drain(&mut self, limit: Duration) -> Result<(), Stop> {
+        let within = self.launch.limit(limit);
         let deadline = Instant::now() + within;
         while let Some(message) = self.receive(deadline.saturating_duration_since(Instant::now()))? {
             self.inbox.push_back(message);
@@ -442,14 +424,4 @@ impl Drop for Driver {
 
 fn is_response(message: &Value, id: &Value) -> bool {
     message.get("method").is_none() && message.get("id") == Some(id)
-}
-
-/// The driver as a host starts it: in its own process group, in the root folder, with the version in its environment.
-#[expect(clippy::disallowed_methods, reason = "one of the places where the suite starts a process")]
-pub(crate) fn command(launch: &Launch) -> Command {
-    let mut command = Command::new(&launch.program);
-    command.env_clear().env(kdn_protocol::PROTOCOL_ENV, "1").envs(&launch.env).current_dir("/");
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command
 }
