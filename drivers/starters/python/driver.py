@@ -283,8 +283,8 @@ def serve():
     os.dup2(2, 1)  # whatever else is printed goes to stderr [WIRE-01]
     os.umask(0o077)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
-    signal.signal(signal.SIGALRM, lambda *_: None)  # ends a wait that SIGTERM came just before: Python runs a
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, lambda *_: None)  # ends a wait that SIGTERM came just before: Python runs a
     signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)  # handler only between two steps of its own, or when a wait ends
     with contextlib.suppress(KeyboardInterrupt):
         while (line := sys.stdin.buffer.readline(MAX_FRAME + 1)).endswith(b"\n"):
