@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 mod support;
 
 /// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[expect(clippy::disallowed_methods, reason = "the one place of these tests that starts a process")]
 fn command(example: &str) -> Command {

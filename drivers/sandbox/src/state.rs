@@ -20,8 +20,11 @@ pub const STATE: &str = "state.json";
 pub const LOCK: &str = "lock";
 pub const SOCKET: &str = "exec.sock";
 
-/// How long the kernel may take to end killed processes, and how long to wait for someone else's change.
+/// How long the kernel may take to end killed processes.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the time is looked at while a process is waited for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Version of the file. Fields are only ever added, so that a newer driver can still look at an older sandbox and stop it.
 const VERSION: u32 = 1;
@@ -132,15 +135,18 @@ pub fn liveness(folder: &Path) -> io::Result<Liveness> {
     })
 }
 
-/// Waits for the end of a process.
+/// Waits for the end of a process. When the machine stands still it has no time to end, so that hardly counts.
 pub fn ends_within(process: &OwnedFd, time: Duration) -> Result<bool> {
-    let deadline = Instant::now() + time;
+    let mut left = time;
     loop {
-        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], left.as_ref()) {
+        let begun = Instant::now();
+        let tick = Timespec::try_from(left.min(TICK)).ok();
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], tick.as_ref()) {
+            Ok(0) if !left.is_zero() => {}
             Err(rustix::io::Errno::INTR) => {}
             ready => return Ok(ready.doing("wait for a process")? > 0),
         }
+        left = left.saturating_sub(begun.elapsed().min(2 * TICK));
     }
 }
 

@@ -216,9 +216,11 @@ func serve() int {
 	syscall.Umask(0o077)
 	signal.Notify(ending, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
-		ending <- <-ending                                           // for others to see
-		time.AfterFunc(1800*time.Millisecond, func() { os.Exit(0) }) // LIFE-25
-		busy.Lock()
+		ending <- <-ending                      // for others to see
+		go func() { busy.Lock(); os.Exit(0) }() // once what is running is rolled back
+		for i := 0; i < 90; i++ {               // or soon (LIFE-25), not counting the time that the machine stands still
+			time.Sleep(20 * time.Millisecond)
+		}
 		os.Exit(0)
 	}()
 	for stdin := bufio.NewReaderSize(os.Stdin, maxFrame+2); ; {

@@ -217,7 +217,7 @@ file() { # <field> <path> <mode> <source, or nothing> <base64>
   mkdir -p "${target%/*}" && [ ! -e "$target" ] || return
   if [ -n "$4" ]; then
     field=$1.source why="$4 is not a regular file that can be read"
-    [ -f "$4" ] && { cp "$4" "$target" 9<&- & job=$!; wait "$job"; } || return # SIGTERM ends the waiting
+    [ -f "$4" ] && { cp "$4" "$target" 9<&- & job=$!; wait "$job" && job='' || ! job=''; } || return # SIGTERM ends `wait`
   else printf %s "$5" | base64 -d >"$target" || return; fi
   chmod "$3" "$target"
 }

@@ -271,7 +271,8 @@ async function take(line) {
 async function serve() {
   const finish = () => { // once what is running is rolled back, or soon (LIFE-25)
     session.isEnding = true;
-    session.isBusy ? setTimeout(() => process.exit(0), 1800) : process.exit(0);
+    let ticks = 90; // which do not count the time that the machine stands still
+    session.isBusy ? setInterval(() => --ticks || process.exit(0), 20) : process.exit(0);
   };
   process.umask(0o077);
   process.on('SIGTERM', finish);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kdn_protocol::host::Interrupts;
+use kdn_protocol::host::{Interrupts, Stopwatch};
 use keyring_core::{CredentialStore, Entry, Error};
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::Problem;
 use super::values::Value;
@@ -68,9 +68,10 @@ impl Keychain {
         let mut interrupts = self.interrupts.clone();
         interrupts.acknowledge();
         let patience = async {
-            sleep(SOON.min(self.patience)).await;
+            let mut time = Stopwatch::start();
+            time.reach(SOON.min(self.patience)).await;
             self.notes.say("Waiting for the keychain, which may ask you to unlock it");
-            sleep(self.patience.saturating_sub(SOON)).await;
+            time.reach(self.patience).await;
         };
         tokio::select! {
             biased;

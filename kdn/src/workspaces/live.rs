@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use kdn_protocol::{Instance, ListParams, State, host::Deadline};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
+use kdn_protocol::{
+    Instance, ListParams, State,
+    host::{Deadline, Stopwatch},
 };
+use tokio::task::JoinSet;
 
 use super::{
     Manager, Record,
@@ -61,20 +61,20 @@ impl Manager {
 
     async fn instances(&self, kind: &str) -> Result<Vec<Instance>, CommandError> {
         let driver = self.catalog.find(kind)?;
-        let give_up = Instant::now() + PATIENCE;
+        let mut time = Stopwatch::start();
         let listing = async {
             let session = self.open(&driver).await?;
             let listed = list(&session, ListParams::default(), Deadline::listing()).await;
             Ok((session, listed))
         };
         // A driver whose session is dropped is killed.
-        let (session, listed) = timeout_at(give_up, listing).await.unwrap_or_else(|_| {
+        let (session, listed) = time.within(PATIENCE, listing).await.unwrap_or_else(|| {
             let message =
                 format!("runtime driver {kind:?} did not list its instances within {} s", PATIENCE.as_secs());
             Err(at_fault(kind, message))
         })?;
         // What it has listed is true, however it ends.
-        if timeout_at(give_up, self.close(session)).await.is_err() {
+        if time.within(PATIENCE, self.close(session)).await.is_none() {
             self.notes.say(&not_gone(&driver.path));
         }
         listed

@@ -7,6 +7,9 @@ use rustix::process::Signal;
 
 use crate::support::{Env, Running, wait_until};
 
+/// Long enough for the test to act during a step, and short enough to wait for the end of the one before.
+const A_WHILE: &str = "5000";
+
 /// An `init` each of whose steps takes so many milliseconds.
 fn slow_init(env: &Env, delay: &str) -> Running {
     env.start(&["init", "-r", "fake", "-a", "claude", "--progress", "plain", "--fake-step-delay", delay])
@@ -42,7 +45,7 @@ fn an_interrupted_init_leaves_nothing() {
         (Signal::INT, "Writing files", "60000"),
         (Signal::TERM, "Writing files", "60000"),
         (Signal::HUP, "Writing files", "60000"),
-        (Signal::INT, "Creating instance", "1500"),
+        (Signal::INT, "Creating instance", A_WHILE),
     ] {
         let env = Env::new();
         let mut init = slow_init(&env, delay);
@@ -89,7 +92,8 @@ fn an_interrupted_init_with_json() {
 #[test]
 fn an_interrupted_start_leaves_it_stopped() {
     let env = Env::new();
-    let mut init = env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", "1500"]);
+    let mut init =
+        env.start(&["init", "-r", "fake", "-a", "claude", "--start", "--fake-step-delay", A_WHILE]);
     init.expect("Preparing instance").signal(Signal::INT);
     assert_snapshot!(init.finish(), @r#"
     exit code 130
@@ -113,7 +117,7 @@ fn an_interrupted_start_leaves_it_stopped() {
 fn what_a_killed_init_left_goes_with_the_next_change() {
     for step in ["Writing files", "Creating instance"] {
         let env = Env::new();
-        let mut init = slow_init(&env, "1500");
+        let mut init = slow_init(&env, A_WHILE);
         init.expect(step).signal(Signal::KILL);
         init.finish();
         clean_up(&env);
@@ -124,7 +128,7 @@ fn what_a_killed_init_left_goes_with_the_next_change() {
 #[test]
 fn an_instance_of_which_a_killed_init_never_heard_goes_too() {
     let env = Env::new();
-    let mut init = slow_init(&env, "1500");
+    let mut init = slow_init(&env, A_WHILE);
     init.expect("Creating instance").signal(Signal::STOP);
     wait_until("the instance is made", || remains(&env).contains(&"an instance".to_owned()).then_some(()));
     init.signal(Signal::KILL);

@@ -11,7 +11,7 @@ use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Env, skip_unless};
+use crate::support::{Env, skip_unless, wait_until};
 
 const CREATE: [&str; 5] = ["secret", "create", "gh", "--type", "github"];
 
@@ -50,6 +50,10 @@ impl Keyring {
             keyring.env.program_at(daemon.to_str().unwrap()).args(["--unlock", "--components=secrets"]),
             "pw",
         );
+        wait_until("the service answers", || {
+            keyring.tool(&["store", "--label=probe", "probe", "1"], "kept");
+            (keyring.tool(&["lookup", "probe", "1"], "") == "kept").then_some(())
+        });
         Some(keyring)
     }
 

@@ -8,15 +8,12 @@ use std::{
 
 use jsonrpsee::core::client::Error as ClientError;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::sync::mpsc;
 
 use crate::{CancelParams, Error, Method, frame::MAX_FRAME_BYTES};
 
 use super::{
-    Deadline, HostError, connection::Connection, group::Signal, inbox::MALFORMED, inflight::QUEUE,
+    Deadline, HostError, Stopwatch, connection::Connection, group::Signal, inbox::MALFORMED, inflight::QUEUE,
     session::Observer,
 };
 
@@ -68,9 +65,9 @@ pub(super) async fn call<M: Method>(
                     _ => connection.signal(Signal::Kill).await,
                 }
             }
-            () = sleep_until(clock.due) => {
+            () = clock.time.reach(clock.due) => {
                 if clock.cancelled || deadline.roll_back.is_zero() {
-                    let within = clock.started.elapsed();
+                    let within = clock.due;
                     let stderr = connection.stderr().await;
                     return Err(HostError::TimedOut { driver: driver(), method, within, stderr });
                 }
@@ -122,28 +119,26 @@ fn refusal(code: i32, message: &str, data: Option<&RawValue>) -> Error {
 
 /// When to lose patience.
 struct Clock {
-    started: Instant,
+    time: Stopwatch,
     idle: Duration,
-    cap: Instant,
-    due: Instant,
+    cap: Duration,
+    due: Duration,
     cancelled: bool,
     roll_back: Duration,
 }
 
 impl Clock {
     fn new(deadline: Deadline) -> Self {
-        let started = Instant::now();
-        let due = started + deadline.idle.min(deadline.cap);
         let Deadline { idle, cap, roll_back } = deadline;
-        Self { started, idle, cap: started + cap, due, cancelled: false, roll_back }
+        Self { time: Stopwatch::start(), idle, cap, due: idle.min(cap), cancelled: false, roll_back }
     }
 
     fn touch(&mut self) {
-        self.due = (Instant::now() + self.idle).min(self.cap);
+        self.due = (self.time.elapsed() + self.idle).min(self.cap);
     }
 
     fn cancel(&mut self, told: bool) {
-        let now = Instant::now();
+        let now = self.time.elapsed();
         self.cancelled = true;
         self.idle = if told { self.roll_back } else { CLOSED_STDIN };
         self.cap = now + if told { ROLL_BACK_CAP } else { CLOSED_STDIN };

@@ -14,6 +14,7 @@ mod process;
 mod redact;
 mod session;
 mod stderr;
+mod stopwatch;
 
 pub use deadline::Deadline;
 pub use error::{Ending, HostError};
@@ -21,3 +22,4 @@ pub use inflight::Event;
 pub use interrupt::{InterruptSender, Interrupts};
 pub use process::{Launch, OutputSink};
 pub use session::{Described, Observer, Session, describe, ignore_events};
+pub use stopwatch::Stopwatch;

@@ -6,14 +6,13 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::watch,
     task::JoinHandle,
-    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{HostInfo, PROTOCOL_ENV, PROTOCOL_VERSION};
 
 use super::{
-    HostError,
+    HostError, Stopwatch,
     group::{Group, Signal},
     redact::Redactor,
     stderr::StderrTail,
@@ -119,20 +118,20 @@ impl Process {
     /// whether it took a signal. What is left of its group is killed.
     pub(super) async fn end(&mut self, patience: Duration) -> (Option<ExitStatus>, bool) {
         let mut forced = false;
-        let mut status = timeout(patience, self.wait()).await;
-        if status.is_err() {
+        let mut status = Stopwatch::start().within(patience, self.wait()).await;
+        if status.is_none() {
             forced = true;
             self.signal(Signal::Term);
-            status = timeout(AFTER_TERM, self.wait()).await;
+            status = Stopwatch::start().within(AFTER_TERM, self.wait()).await;
         }
-        let status = if let Ok(status) = status {
+        let status = if let Some(status) = status {
             status
         } else {
             self.signal(Signal::Kill);
             self.wait().await
         };
         if let Some(mut reader) = self.stderr_reader.take()
-            && timeout(STDERR_REST, &mut reader).await.is_err()
+            && Stopwatch::start().within(STDERR_REST, &mut reader).await.is_none()
         {
             reader.abort();
         }

@@ -44,7 +44,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often it is looked whether the storage folder is still there.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long others may keep the lock, who only look whether it is locked.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a keeper needs to know. It comes through a pipe, since it holds the values of secrets.
 #[derive(Debug, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use super::{
 use crate::{files, record::Record, store::Place};
 
 /// How long a keeper may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A keeper that is ready.
 #[derive(Debug)]

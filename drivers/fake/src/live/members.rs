@@ -16,15 +16,17 @@ pub(super) const MARK: &str = "KDN_FAKE_INSTANCE";
 /// The flag of a thread of the kernel, as `/proc/<pid>/stat` shows it.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
+/// How long to wait, at most, between two looks for processes.
+const LONG_PAUSE: Duration = Duration::from_millis(50);
 /// How long the kernel may take to end killed processes.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks all processes to end, and kills those that have not after `grace`.
 pub(super) async fn end(mark: &str, grace: Duration) -> Result<(), Error> {
     let mut members = Members::new(mark);
-    let deadline = Instant::now() + grace;
     let mut pause = Duration::from_millis(1);
     let mut left = grace;
+    let mut seen = Instant::now();
     while !left.is_zero() {
         let (found, new) = members.find()?;
         if found.is_empty() {
@@ -32,8 +34,10 @@ pub(super) async fn end(mark: &str, grace: Duration) -> Result<(), Error> {
         }
         signal_all(&new, Signal::TERM);
         tokio::time::sleep(pause.min(left)).await;
-        pause = (pause * 2).min(Duration::from_millis(50));
-        left = deadline.saturating_duration_since(Instant::now());
+        // When the machine stands still, the processes have no time to end.
+        left = left.saturating_sub(seen.elapsed().min(pause + LONG_PAUSE));
+        seen = Instant::now();
+        pause = (pause * 2).min(LONG_PAUSE);
     }
     members.kill()
 }

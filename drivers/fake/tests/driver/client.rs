@@ -161,14 +161,14 @@ impl Client {
         drop(self.stdin.take());
     }
 
-    /// How the driver ended, once it did; not later than in 5 s.
+    /// How the driver ended, once it did.
     pub(crate) fn ended(mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(start.elapsed() < Duration::from_secs(5), "the driver does not end");
+            assert!(start.elapsed() < PATIENCE, "the driver does not end");
             thread::sleep(Duration::from_millis(5));
         }
     }

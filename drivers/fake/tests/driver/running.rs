@@ -92,8 +92,14 @@ fn a_keeper_that_is_told_to_end_takes_all_with_it() {
 fn a_start_that_is_cut_short_leaves_no_process() {
     let place = Place::new();
     let mut driver = place.open();
-    driver.ok("create", place.workspace(1, json!({"options": {"fake-step-delay": "200"}})));
+    driver.ok("create", place.workspace(1, json!({"options": {"fake-step-delay": "0"}})));
     let file = place.storage.join("instances.json");
+    let steps_take = |from: &str, to: &str| {
+        let delay = |milliseconds| format!(r#""fake-step-delay":"{milliseconds}""#);
+        fs::write(&file, fs::read_to_string(&file).unwrap().replace(&delay(from), &delay(to))).unwrap();
+    };
+    // The keeper is there during the second of the steps.
+    steps_take("0", "5000");
     for end in [Signal::TERM, Signal::KILL] {
         let mut driver = place.open();
         driver.send("start", json!({"id": "fake-001", "network": {}}));
@@ -103,7 +109,7 @@ fn a_start_that_is_cut_short_leaves_no_process() {
         wait_until("the keeper is gone", || place.processes().is_empty());
         assert_eq!(place.open().list()[0]["state"], "stopped");
     }
-    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"200\"", "\"3600000\"")).unwrap();
+    steps_take("5000", "3600000");
     let id = driver.send("start", json!({"id": "fake-001", "network": {}}));
     driver.wait_for_step();
     driver.cancel(id);

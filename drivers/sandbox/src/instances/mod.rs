@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kdn_protocol::{Forward, Instance, State, Workspace};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ use crate::sys;
 const SPEC: &str = "spec.json";
 /// The agent's home, which outlives every run.
 const HOME: &str = "home";
+/// How long to wait for someone else who is changing the same instance.
+const OTHERS: Duration = Duration::from_secs(30);
 /// Version of `spec.json`.
 const VERSION: u32 = 1;
 

@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 use kdn_protocol::driver::Context;
 use kdn_protocol::{Instance, Network, NetworkMode, Secret, StartParams};
 
-use super::{HOME, Instances, Spec};
+use super::{HOME, Instances, OTHERS, Spec};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::plan::{self, Plan};
 use crate::state::{Liveness, liveness};
 use crate::{agents, layout, supervisor};
-
-/// How long to wait for someone else who is starting or removing the same instance.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -30,7 +27,7 @@ impl Instances {
     }
 
     fn start_in(&self, folder: &Path, params: &StartParams, context: &Context) -> Result<Instance> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + OTHERS;
         loop {
             match liveness(folder).doing("look at the instance")? {
                 Liveness::Running(_) => break,

@@ -7,7 +7,7 @@ use kdn_protocol::Instance;
 use kdn_protocol::driver::Context;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::Instances;
+use super::{Instances, OTHERS};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::state::{Liveness, PATIENCE, STATE, State, ends_within, liveness};
 
@@ -15,13 +15,13 @@ impl Instances {
     /// Stops an instance; one that is stopped stays as it is.
     pub fn stop(&self, id: &str, grace: Duration, context: &Context) -> Result<Instance> {
         let folder = self.folder(id)?;
-        let mut deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + OTHERS;
         loop {
             match liveness(&folder).doing("look at the instance")? {
                 Liveness::Running(state) => {
                     context.steps().start("Stopping sandbox", "Sandbox stopped");
                     stop(&folder, &state, grace)?;
-                    deadline = Instant::now() + PATIENCE;
+                    deadline = Instant::now() + OTHERS;
                 }
                 Liveness::Stopped(last) => {
                     last.map_or(Ok(()), |last| last.clean_up())?;

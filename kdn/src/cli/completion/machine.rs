@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::Command;
-use kdn_protocol::{Manifest, State};
-use tokio::time::timeout;
+use kdn_protocol::{Manifest, State, host::Stopwatch};
 
 use crate::{
     cli::driver_flags,
@@ -13,7 +12,7 @@ use crate::{
 };
 
 /// How long drivers may take that nothing is known of yet. The user waits at a prompt.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Something to offer.
 pub(super) struct Candidate {
@@ -154,7 +153,7 @@ impl Machine {
 /// What comes of it in the time that a user waits.
 fn patiently<T>(future: impl Future<Output = T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let done = runtime.block_on(async { timeout(PATIENCE, future).await });
+    let done = runtime.block_on(async { Stopwatch::start().within(PATIENCE, future).await });
     runtime.shutdown_background();
-    done.ok()
+    done
 }

@@ -12,7 +12,7 @@ use super::{INIT, assert_nothing_made, bad, with_app};
 use crate::support::{Env, Run};
 
 /// More than the slowest of machines takes beyond a deadline.
-const MARGIN: Duration = Duration::from_secs(20);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// Runs commands side by side, as they wait most of the time. Each must be done a little after so many seconds.
 fn at_once<const N: usize>(commands: [(Env, &[&str], u64); N]) -> [Run; N] {
@@ -37,17 +37,18 @@ fn at_once<const N: usize>(commands: [(Env, &[&str], u64); N]) -> [Run; N] {
 #[test]
 fn in_a_method() {
     let sandbox = Env::with_drivers(&[]).with_bad_as("sandbox", "mute-status");
-    let [of_type, flags, options, initialize, status, list, shutdown, stays, late] = at_once([
+    let [of_type, flags, options, initialize, status, shutdown, stays, late] = at_once([
         (bad("mute-type"), &["runtime", "list"], 2),
         (bad("mute-flags"), &INIT, 10),
         (bad("mute-type"), &["init", "-r", "bad", "-a", "claude", "--bad-size", "3"], 2),
         (bad("mute"), &INIT, 10),
         (sandbox, &["init", "-a", "claude"], 5),
-        (with_app("mute-list"), &["list"], 2),
         (bad("mute-shutdown"), &INIT, 5),
         (bad("stays"), &INIT, 7),
         (with_app("mute-shutdown"), &["list"], 4),
     ]);
+    // Alone, as a start that took 2 s would leave the list less than its own time.
+    let [list] = at_once([(with_app("mute-list"), &["list"], 2)]);
     assert_snapshot!(of_type, @r#"
     exit code 0
     --- stdout

@@ -18,9 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits for something that must happen soon; what `probe` finds.
+/// Waits for something that must happen; what `probe` finds.
 pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let give_up = Instant::now() + Duration::from_secs(30);
+    let give_up = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = probe() {
             return found;
