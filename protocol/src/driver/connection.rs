@@ -15,6 +15,8 @@ pub(super) struct Connection<D> {
     pub(super) wire: Arc<Wire>,
     /// Cancelled at the end of stdin, by SIGTERM, and when nobody reads stdout.
     pub(super) ended: CancellationToken,
+    /// Cancelled by SIGTERM.
+    pub(super) terminated: CancellationToken,
     phase: Mutex<Phase<D>>,
     running: Mutex<HashMap<u64, CancellationToken>>,
 }
@@ -36,7 +38,8 @@ pub(super) struct Session<D> {
 
 impl<D: Driver> Connection<D> {
     pub(super) fn new(wire: Wire, ended: CancellationToken) -> Self {
-        Self { wire: Arc::new(wire), ended, phase: Mutex::new(Phase::New), running: Mutex::default() }
+        let (phase, running) = (Mutex::new(Phase::New), Mutex::default());
+        Self { wire: Arc::new(wire), ended, terminated: CancellationToken::new(), phase, running }
     }
 
     pub(super) fn session(&self) -> Result<Arc<Session<D>>, Error> {

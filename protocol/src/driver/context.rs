@@ -14,12 +14,18 @@ pub struct Context {
     steps: Arc<StepReporter>,
     log: LogWriter,
     cancelled: CancellationToken,
+    terminated: CancellationToken,
 }
 
 impl Context {
-    pub(super) fn new(wire: Arc<Wire>, request_id: Option<u64>, cancelled: CancellationToken) -> Self {
+    pub(super) fn new(
+        wire: Arc<Wire>,
+        request_id: Option<u64>,
+        cancelled: CancellationToken,
+        terminated: CancellationToken,
+    ) -> Self {
         let steps = Arc::new(StepReporter::new(wire, request_id));
-        Self { log: LogWriter(Arc::clone(&steps)), steps, cancelled }
+        Self { log: LogWriter(Arc::clone(&steps)), steps, cancelled, terminated }
     }
 
     /// Where the handler tells its steps.
@@ -35,6 +41,12 @@ impl Context {
     /// The token that is cancelled when the host cancels the request, closes stdin, or ends the driver.
     pub const fn cancellation(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    /// The token that is cancelled by SIGTERM, which cancels the request as well: 2 s are left to roll back. There are 10 s
+    /// otherwise.
+    pub const fn termination(&self) -> &CancellationToken {
+        &self.terminated
     }
 
     /// An error of kind `cancelled` once the request is cancelled: `context.check()?` between two steps.

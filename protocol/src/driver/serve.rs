@@ -72,7 +72,10 @@ async fn read<D: Driver>(
         let read = tokio::select! {
             read = input.read(&mut buffer) => read,
             _ = requests.join_next(), if !requests.is_empty() => continue,
-            () = &mut terminated => break Ok(()),
+            () = &mut terminated => {
+                connection.terminated.cancel();
+                break Ok(());
+            }
             () = connection.ended.cancelled() => break Ok(()),
         };
         match read {
@@ -92,7 +95,15 @@ async fn read<D: Driver>(
         }
     };
     connection.ended.cancel();
-    let _ = tokio::time::timeout(ROLL_BACK, async { while requests.join_next().await.is_some() {} }).await;
+    let roll_back = tokio::time::timeout(ROLL_BACK, async { while requests.join_next().await.is_some() {} });
+    tokio::pin!(roll_back);
+    tokio::select! {
+        _ = &mut roll_back => {}
+        () = &mut terminated, if !connection.terminated.is_cancelled() => {
+            connection.terminated.cancel();
+            let _ = roll_back.await;
+        }
+    }
     outcome
 }
 
@@ -135,7 +146,9 @@ fn take<D: Driver>(connection: &Arc<Connection<D>>, frame: &[u8], requests: &mut
     let request_id = envelope.integer_id();
     let (connection, id, name, params) =
         (Arc::clone(connection), id.to_owned(), name.into_owned(), envelope.params.map(RawValue::to_owned));
-    let context = Context::new(Arc::clone(&connection.wire), request_id, connection.begin(request_id));
+    let cancelled = connection.begin(request_id);
+    let terminated = connection.terminated.clone();
+    let context = Context::new(Arc::clone(&connection.wire), request_id, cancelled, terminated);
     requests.spawn(async move {
         let handler = AssertUnwindSafe(dispatch(&connection, &name, params.as_deref(), &context));
         let outcome = catch(handler).await.unwrap_or_else(|panic| {

@@ -214,7 +214,7 @@ impl Engine {
         context.check()?;
         let call = Call { note: self.note.clone(), ..call };
         let args = call.args.clone();
-        let run = process::run_guarded(call, ending, context.cancellation(), sink);
+        let run = process::run_guarded(call, ending, context, sink);
         let output = self.started(keep_alive(context, run).await)?.ok_or_else(Error::cancelled)?;
         self.judge(doing, args, output)
     }

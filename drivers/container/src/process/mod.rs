@@ -14,11 +14,11 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use kdn_protocol::driver::Context;
 use kdn_protocol::{PROTOCOL_ENV, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{sleep, timeout};
 
 use crate::role::GUARD;
 
@@ -35,8 +35,10 @@ const LINE: usize = 64 * 1024;
 /// How long output is waited for after the end of a process: what outlives it may hold the pipes for ever.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// How long a request waits for the end of a command that it does not want any more: a driver that is told to end has 2 s.
-const UNWANTED: Duration = Duration::from_millis(1200);
+/// How long a request waits for the end of a command that it does not want any more: the host has 10 s for that.
+const UNWANTED: Duration = Duration::from_secs(8);
+/// The same for a driver that is told to end, which has 2 s.
+const TERMINATED: Duration = Duration::from_millis(1200);
 
 /// A command to run.
 #[derive(Debug, Default)]
@@ -95,7 +97,7 @@ pub async fn run(mut call: Call) -> io::Result<Output> {
 pub async fn run_guarded(
     mut call: Call,
     ending: &Ending,
-    unwanted: &CancellationToken,
+    context: &Context,
     sink: Option<Sink<'_>>,
 ) -> io::Result<Option<Output>> {
     let ending = serde_json::to_string(ending)?;
@@ -110,11 +112,20 @@ pub async fn run_guarded(
             let (status, kept) = done?;
             return Ok(Some(Output::new(status, kept)));
         }
-        () = unwanted.cancelled() => drop(stdin),
+        () = context.cancellation().cancelled() => drop(stdin),
     }
-    if let Ok(done) = timeout(UNWANTED, &mut talk).await {
-        let (status, kept) = done?;
-        return Ok(status.success().then(|| Output::new(status, kept)));
+    let patience = async {
+        let terminated = timeout(UNWANTED, context.termination().cancelled()).await;
+        if terminated.is_ok() {
+            sleep(TERMINATED).await;
+        }
+    };
+    tokio::select! {
+        done = &mut talk => {
+            let (status, kept) = done?;
+            return Ok(status.success().then(|| Output::new(status, kept)));
+        }
+        () = patience => {}
     }
     drop(talk);
     running.leave();
