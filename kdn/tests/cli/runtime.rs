@@ -116,17 +116,7 @@ fn a_new_driver_passes(language: &str, tools: &[&str], build: &str) {
         let output = shell.args(["-c", build]).output().unwrap();
         assert!(output.status.success(), "{build}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let run = env.run(&[
-        "runtime",
-        "test",
-        "./kdn-runtime-mine",
-        "--",
-        "--quick",
-        "--patience",
-        "30",
-        "--jobs",
-        "2",
-    ]);
+    let run = env.run(&["runtime", "test", "./kdn-runtime-mine", "--", "--quick", "--patience", "30"]);
     assert_eq!(run.code, Some(0), "{run}");
 }
 
