@@ -1,6 +1,12 @@
 //! The processes of the machine, as far as the suite can see them.
 
-use std::{collections::HashSet, fs, io::Read, sync::LazyLock, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    io::Read,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use crate::wait::until;
 
@@ -57,14 +63,34 @@ pub(crate) fn wait<T>(within: Duration, list: impl Fn() -> Vec<T>) -> Vec<T> {
     left
 }
 
-/// The processes that were there before the suite, which no check can have started: their ids, and when they began,
-/// since an id is given again once its process is gone.
-static BEFORE: LazyLock<HashSet<(u32, String)>> =
-    LazyLock::new(|| ids().filter_map(|id| Some((id, stat(id, 22)?))).collect());
+/// The processes that were there before the suite, which no check can have started: their ids, and when they began.
+#[derive(Debug)]
+struct Before {
+    began: HashMap<u32, String>,
+    verified: Instant,
+}
+
+static BEFORE: LazyLock<Mutex<Before>> = LazyLock::new(|| {
+    let began = ids().filter_map(|id| Some((id, stat(id, 22)?))).collect();
+    Mutex::new(Before { began, verified: Instant::now() })
+});
+
+/// How long it takes at least until the id of a process that is gone is given again.
+const REUSE: Duration = Duration::from_secs(1);
 
 /// Takes note of the processes that are there before any driver is started.
 pub(crate) fn begin() {
     LazyLock::force(&BEFORE);
+}
+
+/// The ids of those processes of before that are still there.
+fn before() -> HashSet<u32> {
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if before.verified.elapsed() > REUSE {
+        before.began.retain(|id, began| stat(*id, 22).as_ref() == Some(began));
+        before.verified = Instant::now();
+    }
+    before.began.keys().copied().collect()
 }
 
 fn ids() -> impl Iterator<Item = u32> {
@@ -80,13 +106,10 @@ pub(crate) fn stat(id: u32, field: usize) -> Option<String> {
     content.rsplit_once(") ")?.1.split(' ').nth(field - 3).map(str::to_owned)
 }
 
-fn was_before(id: u32) -> bool {
-    stat(id, 22).is_some_and(|began| BEFORE.contains(&(id, began)))
-}
-
 fn all(places: &[&str], text: &str) -> Vec<Process> {
+    let before = before();
     ids()
-        .filter(|id| *id != std::process::id() && !was_before(*id))
+        .filter(|id| *id != std::process::id() && !before.contains(id))
         .filter(|id| places.iter().any(|place| contains(&read(*id, place), text)))
         .filter_map(|id| {
             let arguments = read(id, "cmdline");

@@ -36,8 +36,12 @@ impl Left {
     }
 }
 
-/// Looks until something is found, with a pause after each look, and once more when the time is over.
+/// The longest pause between two looks, unless the first one is longer: some looks cost more than they wait.
+const LONG_PAUSE: Duration = Duration::from_millis(50);
+
+/// Looks until something is found, and once more when the time is over. The pauses between grow from this one on.
 pub(crate) fn until<T>(within: Duration, pause: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let (mut pause, longest) = (pause, pause.max(LONG_PAUSE));
     let mut left = Left::new(within);
     loop {
         let is_last = left.is_over();
@@ -48,6 +52,7 @@ pub(crate) fn until<T>(within: Duration, pause: Duration, mut look: impl FnMut()
         }
         left.0 = left.0.saturating_sub(began.elapsed());
         left.pause(pause, thread::sleep);
+        pause = (pause * 2).min(longest);
     }
 }
 
